@@ -1,0 +1,1 @@
+"""One readable script per job; `tfbert` lists and runs them."""

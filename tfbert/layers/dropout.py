@@ -1,0 +1,5 @@
+"""Dropout."""
+
+import keras
+
+Dropout = keras.layers.Dropout
