@@ -1,0 +1,11 @@
+"""The layers of BERT, written with Keras alone."""
+
+from tfbert.layers.dropout import Dropout
+from tfbert.layers.embeddings import Embeddings
+from tfbert.layers.encoder_block import EncoderBlock
+from tfbert.layers.feed_forward import FeedForward
+from tfbert.layers.layer_norm import LayerNorm
+from tfbert.layers.pooler import Pooler
+from tfbert.layers.self_attention import SelfAttention
+
+__all__ = ["Dropout", "Embeddings", "EncoderBlock", "FeedForward", "LayerNorm", "Pooler", "SelfAttention"]

@@ -1,0 +1,121 @@
+"""Multi-head self-attention."""
+
+import math
+
+import keras
+from keras import ops
+
+from tfbert.errors import InputError
+from tfbert.layers.arguments import check_rates, check_sizes
+from tfbert.layers.dropout import Dropout
+
+if keras.backend.backend() == "tensorflow":
+    from tfbert.layers.tensorflow_kernels import softmax
+else:
+
+    def softmax(logits):
+        """Return the softmax over the last axis, in the dtype of the input."""
+        return ops.softmax(logits, axis=-1)
+
+
+# Large enough to drown any score, so that a row with nothing to attend to comes out uniform; finite in float32, in
+# which softmax is computed under every policy, so that no row comes out NaN.
+_PADDING_ADDER = -1e30
+
+
+@keras.saving.register_keras_serializable(package="tfbert")
+class SelfAttention(keras.layers.Layer):
+    """A = softmax(Q Kᵀ / √d + adder), output = concat(dropout(A) V) W + b  (Vaswani et al. 2017, section 3.2).
+
+    Query, key and value come from one product with a kernel of shape (hidden, 3 × hidden), columns in that order, on
+    `(batch × length, hidden)`. The softmax is float32 under every policy. A row without a real position attends
+    uniformly to all. The sum with the input and its layer norm belong to `EncoderBlock`.
+
+    Args:
+        hidden_dim: H, a multiple of `num_heads`.
+        num_heads: A; each head has d = H / A units.
+        attention_dropout_rate: of the probabilities, in [0, 1).
+        initializer_stddev: of the truncated normal the kernels start from; biases start at 0.
+
+    Inputs `(batch, length, hidden)` and `padding_mask`, integer or boolean `(batch, length)`, 1 = real, or None for no
+    padding. Output `(batch, length, hidden)`; with `return_attention_scores` a pair of it and A before dropout, float32
+    `(batch, heads, length, length)`.
+
+    Raises:
+        InputError: an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        hidden_dim: int,
+        num_heads: int,
+        *,
+        attention_dropout_rate: float = 0.1,
+        initializer_stddev: float = 0.02,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        check_sizes("SelfAttention", hidden_dim=hidden_dim, num_heads=num_heads)
+        if hidden_dim % num_heads:
+            raise InputError(f"SelfAttention: hidden_dim={hidden_dim} must be a multiple of num_heads={num_heads}.")
+        check_rates("SelfAttention", attention_dropout_rate=attention_dropout_rate)
+        self.hidden_dim = hidden_dim
+        self.num_heads = num_heads
+        self.attention_dropout_rate = attention_dropout_rate
+        self.initializer_stddev = initializer_stddev
+
+    def build(self, inputs_shape, padding_mask_shape=None):
+        """Create the two products and the dropout."""
+        self.query_key_value = self._dense(3 * self.hidden_dim, "query_key_value")
+        self.output_dense = self._dense(self.hidden_dim, "output_dense")
+        self.dropout = Dropout(self.attention_dropout_rate, dtype=self.dtype_policy, name="dropout")
+        self.dropout.build((None, self.num_heads, None, None))
+
+    def _dense(self, units: int, name: str) -> keras.layers.Dense:
+        initializer = keras.initializers.TruncatedNormal(stddev=self.initializer_stddev)
+        dense = keras.layers.Dense(units, kernel_initializer=initializer, dtype=self.dtype_policy, name=name)
+        dense.build((None, self.hidden_dim))
+        return dense
+
+    def call(self, inputs, padding_mask=None, training=None, return_attention_scores=False):
+        """Return the attended values, and the probabilities where asked."""
+        _, length, _ = ops.shape(inputs)
+        units = self.hidden_dim // self.num_heads
+        joint = self.query_key_value(ops.reshape(inputs, (-1, self.hidden_dim)))
+        joint = ops.reshape(joint, (-1, length, 3, self.num_heads, units))
+        query, key, value = ops.unstack(ops.transpose(joint, (2, 0, 3, 1, 4)), 3)  # (batch, heads, length, units)
+        # Scaling the query touches fewer numbers than scaling the scores.
+        query = query * ops.cast(1 / math.sqrt(units), query.dtype)
+        scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
+        scores = ops.cast(scores, keras.backend.result_type(scores.dtype, "float32"))
+        if padding_mask is not None:
+            adder = _PADDING_ADDER * (1 - ops.cast(padding_mask, scores.dtype))
+            scores = scores + adder[:, None, None, :]
+        probabilities = softmax(scores)
+        attended = ops.matmul(self.dropout(ops.cast(probabilities, value.dtype), training=training), value)
+        attended = ops.reshape(ops.transpose(attended, (0, 2, 1, 3)), (-1, self.hidden_dim))
+        outputs = ops.reshape(self.output_dense(attended), (-1, length, self.hidden_dim))
+        return (outputs, probabilities) if return_attention_scores else outputs
+
+    def compute_output_shape(self, inputs_shape, padding_mask_shape=None):
+        """Return the shape of the inputs."""
+        return inputs_shape
+
+    def compute_output_spec(self, inputs, padding_mask=None, training=None, return_attention_scores=False):
+        """Return symbolic outputs, as many as `call` returns."""
+        outputs = keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
+        if not return_attention_scores:
+            return outputs
+        batch, length, _ = inputs.shape
+        scores_dtype = keras.backend.result_type(self.compute_dtype, "float32")
+        return outputs, keras.KerasTensor((batch, self.num_heads, length, length), dtype=scores_dtype)
+
+    def get_config(self):
+        """Return the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "hidden_dim": self.hidden_dim,
+            "num_heads": self.num_heads,
+            "attention_dropout_rate": self.attention_dropout_rate,
+            "initializer_stddev": self.initializer_stddev,
+        }

@@ -1,0 +1,5 @@
+"""The base class of tfbert's models."""
+
+from keras import Model as BertModel
+
+__all__ = ["BertModel"]
