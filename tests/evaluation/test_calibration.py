@@ -136,13 +136,13 @@ def test_calibration_gets_better_on_other_rows():
 def test_all_rows_right_stops_at_the_lower_bound_and_says_so(margin):
     fitted = fit_temperature(np.array([[margin, 0.0], [0.0, margin]]), np.array([0, 1]))
     assert fitted == MIN_TEMPERATURE
-    assert "every validation row is classified correctly" in temperature_warning(fitted)
+    assert "every validation row is classified correctly" in str(temperature_warning(fitted))
 
 
 def test_all_rows_wrong_stops_at_the_upper_bound_and_says_so():
     fitted = fit_temperature(np.array([[2.0, 0.0], [0.0, 2.0]]), np.array([1, 0]))
     assert fitted == MAX_TEMPERATURE
-    assert "no more than a uniform guess" in temperature_warning(fitted)
+    assert "no more than a uniform guess" in str(temperature_warning(fitted))
 
 
 @pytest.mark.parametrize("logits", [np.zeros((2, 2)), np.full((2, 2), 0.1), np.diag([1e9, 1e9])])

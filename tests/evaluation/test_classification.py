@@ -59,14 +59,16 @@ def test_the_wilson_interval_holds_the_proportions_that_a_z_test_would_not_refus
 
 
 def test_the_accuracy_comes_with_its_wilson_interval(predictions):
-    found = evaluate_classification(*predictions, NAMES)
+    probabilities, labels = predictions
+    found = evaluate_classification(probabilities, labels, NAMES)
     assert found.accuracy_interval == wilson_interval(round(found.accuracy * 211), 211)
 
 
 def test_to_dict_goes_through_json(predictions):
-    found = evaluate_classification(*predictions, NAMES).to_dict()
+    probabilities, labels = predictions
+    found = evaluate_classification(probabilities, labels, NAMES).to_dict()
     assert json.loads(json.dumps(found)) == found
-    assert found["per_class"]["spam"]["support"] == int((predictions[1] == 3).sum())
+    assert found["per_class"]["spam"]["support"] == int((labels == 3).sum())
     assert found["confusion_matrix"][0][0] > 0
 
 
@@ -110,7 +112,9 @@ def test_the_spread_over_seeds_is_the_sample_standard_deviation(predictions):
 
 
 def test_one_seed_has_no_spread_and_none_is_refused(predictions):
-    assert summarize_seeds([evaluate_classification(*predictions, NAMES)])["accuracy"].standard_deviation is None
+    probabilities, labels = predictions
+    one_seed = [evaluate_classification(probabilities, labels, NAMES)]
+    assert summarize_seeds(one_seed)["accuracy"].standard_deviation is None
     with pytest.raises(InputError, match="at least one seed"):
         summarize_seeds([])
     with pytest.raises(InputError, match="at least one seed"):
@@ -120,5 +124,5 @@ def test_one_seed_has_no_spread_and_none_is_refused(predictions):
 def test_seeds_of_other_rows_are_refused(predictions):
     probabilities, labels = predictions
     seeds = [evaluate_classification(probabilities[:rows], labels[:rows], NAMES) for rows in (200, 201)]
-    with pytest.raises(InputError, match="200 rows.*201 rows"):
+    with pytest.raises(InputError, match=r"200 rows.*201 rows"):
         summarize_seeds(seeds)
