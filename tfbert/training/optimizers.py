@@ -1,0 +1,166 @@
+"""BERT's optimizer, clipping where distributed training needs it."""
+
+import contextlib
+
+import keras
+import tensorflow as tf
+
+from tfbert.errors import InputError
+
+_NOT_DECAYED = ("bias", "gamma", "beta")
+
+
+class ClipAfterAllReduce:
+    """Mix in before a Keras optimizer to clip the gradient of the global batch.
+
+    Keras clips each replica's own gradient before the sum over replicas, which loosens the limit with every replica.
+    Here the gradients are made dense, summed over replicas, and then scaled by min(1, c / ‖g‖) with
+    c = `global_clipnorm` and the norm over all variables. `clipnorm` and `clipvalue` are not offered.
+    """
+
+    _gradients_are_summed = False
+
+    @contextlib.contextmanager
+    def summed_gradients(self):
+        """Inside, `apply` takes gradients that the caller has summed over replicas, each replica holding the sum.
+
+        `GlobalBatchModel` sums them itself, so that under loss scaling every replica sees the same overflow.
+        """
+        self._gradients_are_summed = True
+        try:
+            yield
+        finally:
+            self._gradients_are_summed = False
+
+    def _clip_gradients(self, grads):
+        return grads
+
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        grads_and_vars = [(tf.convert_to_tensor(gradient), variable) for gradient, variable in grads_and_vars]
+        if not self._gradients_are_summed:
+            grads_and_vars = super()._all_reduce_sum_gradients(grads_and_vars)
+        if self.global_clipnorm is None:
+            return grads_and_vars
+        gradients, variables = zip(*grads_and_vars, strict=True)
+        clipped, _ = tf.clip_by_global_norm(gradients, self.global_clipnorm)
+        return list(zip(clipped, variables, strict=True))
+
+
+@keras.saving.register_keras_serializable(package="tfbert")
+class BertAdamW(ClipAfterAllReduce, keras.optimizers.Optimizer):
+    """Adam with decoupled weight decay as BERT was trained with (Devlin et al. 2019, A.2; Loshchilov & Hutter 2019).
+
+    For gradient g, weight w, learning rate η, per-variable multiplier ρ (1 unless set):
+
+        g ← g · min(1, c / ‖g‖)         c = global_clipnorm, the norm over all variables and all replicas
+        m ← β₁·m + (1 - β₁)·g           v ← β₂·v + (1 - β₂)·g²
+        w ← w - ρ·η·(m / (√v + ε) + λ·w)
+
+    with λ = weight_decay for every variable but biases and layer-norm gains (names `bias`, `gamma`, `beta`): the
+    embeddings are decayed. Google's `optimization.py` has no bias correction; `bias_correction=True` divides m and v by
+    1 - βᵗ as Kingma & Ba 2015 do.
+
+    The update is one fused pass over each variable.
+
+    Args:
+        learning_rate: float, or a `keras.optimizers.schedules.LearningRateSchedule`.
+        weight_decay: λ, default 0.01.
+        beta_1, beta_2: β₁, β₂, defaults 0.9 and 0.999.
+        epsilon: ε, default 1e-6.
+        global_clipnorm: c, default 1.0; None leaves gradients as they are.
+        bias_correction: default False.
+        name: Keras's.
+
+    Raises:
+        InputError: if an argument is outside its range.
+
+    Example:
+
+    >>> optimizer = BertAdamW(LinearWarmupDecay(2e-5, total_steps=1000, warmup_steps=100))
+    >>> optimizer.weight_decay, optimizer.epsilon
+    (0.01, 1e-06)
+    """
+
+    def __init__(
+        self,
+        learning_rate=1e-4,
+        weight_decay: float = 0.01,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-6,
+        global_clipnorm: float | None = 1.0,
+        bias_correction: bool = False,
+        name: str = "bert_adamw",
+    ):
+        if not (weight_decay >= 0 and 0 <= beta_1 < 1 and 0 <= beta_2 < 1 and epsilon > 0):
+            raise InputError(
+                "BertAdamW needs weight_decay >= 0, beta_1 and beta_2 in [0, 1) and epsilon > 0; received "
+                f"weight_decay={weight_decay}, beta_1={beta_1}, beta_2={beta_2}, epsilon={epsilon}."
+            )
+        if global_clipnorm is not None and global_clipnorm <= 0:
+            raise InputError(f"global_clipnorm must be positive or None; received {global_clipnorm}.")
+        super().__init__(
+            learning_rate=learning_rate, weight_decay=weight_decay, global_clipnorm=global_clipnorm, name=name
+        )
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.bias_correction = bias_correction
+        self._multipliers: dict = {}
+
+    def set_learning_rate_multipliers(self, multipliers: dict) -> None:
+        """Give variables a learning rate of their own, as layer-wise decay does.
+
+        Args:
+            multipliers: maps `keras.Variable` to ρ, a float > 0; variables left out have ρ = 1.
+        """
+        self._multipliers = {self._var_key(variable): float(value) for variable, value in multipliers.items()}
+
+    def build(self, variables):
+        """Create m and v for each of `variables`, float32 zeros."""
+        if self.built:
+            return
+        super().build(variables)
+        self._momentums, self._velocities = self.add_optimizer_variables(variables, ["momentum", "velocity"])
+
+    def decays(self, variable) -> bool:
+        """Whether weight decay applies to `variable`: not to biases and layer-norm gains."""
+        return self.weight_decay > 0 and variable.name.rsplit("/")[-1].split(":")[0] not in _NOT_DECAYED
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Apply one step to one variable; `gradient` is dense and already summed over replicas and clipped."""
+        index = self._get_variable_index(variable)
+        rate = tf.cast(learning_rate, variable.dtype) * self._multipliers.get(self._var_key(variable), 1.0)
+        step = tf.cast(self.iterations + 1, variable.dtype)
+        if self.decays(self._trainable_variables[index]):
+            variable.assign_sub(variable * (rate * self.weight_decay))
+        # The kernel multiplies the rate by √(1 - β₂ᵗ)/(1 - β₁ᵗ); powers of zero leave it out.
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].value.handle,
+            v=self._velocities[index].value.handle,
+            beta1_power=tf.pow(self.beta_1, step) if self.bias_correction else tf.zeros([], variable.dtype),
+            beta2_power=tf.pow(self.beta_2, step) if self.bias_correction else tf.zeros([], variable.dtype),
+            lr=rate,
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=gradient,
+        )
+
+    def _apply_weight_decay(self, variables):
+        """Decay in `update_step` instead, where the per-variable rate is known."""
+
+    def get_config(self):
+        return {
+            "name": self.name,
+            "learning_rate": keras.optimizers.schedules.serialize(self._learning_rate)
+            if isinstance(self._learning_rate, keras.optimizers.schedules.LearningRateSchedule)
+            else float(self._learning_rate.numpy()),
+            "weight_decay": self.weight_decay,
+            "beta_1": self.beta_1,
+            "beta_2": self.beta_2,
+            "epsilon": self.epsilon,
+            "global_clipnorm": self.global_clipnorm,
+            "bias_correction": self.bias_correction,
+        }

@@ -1,0 +1,185 @@
+"""Training that can be killed at any moment and goes on bit for bit as if it had not been."""
+
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import safetensors
+from safetensors.numpy import save_file
+
+from tfbert.atomic import written_beside
+from tfbert.data.batching import LengthBatches
+from tfbert.errors import InputError
+from tfbert.training.step import GlobalBatchModel
+
+_STATE = "state.safetensors"
+_BEST = "best.weights.h5"
+
+
+def fit_resumable(
+    model: GlobalBatchModel,
+    batches: LengthBatches,
+    *,
+    epochs: int,
+    folder: Path | str,
+    validation: LengthBatches | None = None,
+    patience: int | None = None,
+    save_every_seconds: float = 120.0,
+    save_every_steps: int | None = None,
+    callbacks: tuple[keras.callbacks.Callback, ...] = (),
+) -> list[dict[str, float]]:
+    """Run `model.fit` from where the last run with this folder was, and return the logs of every epoch.
+
+    Saved are the weights, the optimizer, the running metrics and the position in the epoch, in one file that is
+    replaced whole. Batches and dropout are functions of (seed, epoch, step), so nothing else is needed. With
+    `validation`, the model ends with the weights of the epoch whose `val_loss` was least.
+
+    Args:
+        model: compiled; built under the strategy it trains with.
+        batches: the training rows.
+        epochs: how many epochs the whole training has.
+        folder: where the state lies; made if absent.
+        validation: rows to evaluate after each epoch.
+        patience: stop when `val_loss` has not fallen for this many epochs; None trains all epochs.
+        save_every_seconds: seconds between two saves inside an epoch; one is always made at its end.
+        save_every_steps: save every so many steps instead.
+        callbacks: further Keras callbacks.
+
+    Raises:
+        InputError: if the state in `folder` is of another model or cannot be read, or the loss is no longer finite.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with model.distribute_strategy.scope():
+        model.optimizer.build(model.trainable_variables)
+    state = _SavedState(folder, batches.steps_per_epoch, save_every_seconds, save_every_steps)
+    state.restore(model)
+    best = _BestWeights(folder / _BEST, patience, state)
+    if state.epoch < epochs and not best.exhausted():
+        model.fit(
+            batches.training_dataset(epochs, state.epoch, state.step),
+            initial_epoch=state.epoch,
+            epochs=epochs,
+            steps_per_epoch=batches.steps_per_epoch,
+            validation_data=None if validation is None else validation.evaluation_dataset(),
+            callbacks=[*callbacks, *([best] if validation is not None else []), state],
+            shuffle=False,
+            verbose=0,
+        )
+    if validation is not None:
+        model.load_weights(folder / _BEST)
+    return state.history
+
+
+class _SavedState(keras.callbacks.Callback):
+    """Saves and restores all that a step depends on; `epoch` and `step` say where training is."""
+
+    def __init__(self, folder: Path, steps_per_epoch: int, every_seconds: float, every_steps: int | None):
+        super().__init__()
+        self.path = folder / _STATE
+        self.steps_per_epoch = steps_per_epoch
+        self.every_seconds = every_seconds
+        self.every_steps = every_steps
+        self.epoch = 0
+        self.step = 0
+        self.history: list[dict[str, float]] = []
+        self._metric_values: list[np.ndarray] = []
+        self._last_save = time.monotonic()
+
+    def restore(self, model: GlobalBatchModel) -> None:
+        if not self.path.exists():
+            return
+        try:
+            with safetensors.safe_open(self.path, framework="numpy") as file:
+                saved = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+                progress = json.loads(file.metadata()["progress"])
+        except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"{self.path}: the saved training state cannot be read ({error}). Delete the file to start over."
+            ) from error
+        expected = {name: tuple(variable.shape) for name, variable in _named_variables(model)}
+        found = {name: value.shape for name, value in saved.items() if not name.startswith("metric/")}
+        if expected != found:
+            differing = sorted(set(expected.items()) ^ set(found.items()))
+            raise InputError(
+                f"{self.path}: this state is of another model: {differing[:6]} differ. Use a fresh output folder."
+            )
+        for name, variable in _named_variables(model):
+            variable.assign(saved[name])
+        self.epoch, self.step, self.history = progress["epoch"], progress["step"], progress["history"]
+        self._metric_values = [saved[name] for name in sorted(saved) if name.startswith("metric/")]
+
+    def on_epoch_begin(self, epoch, logs=None):
+        # Keras has just reset the metrics; those of the steps that were done before the kill go back in.
+        if self._metric_values and self.step:
+            for variable, value in zip(self.model.metrics_variables, self._metric_values, strict=True):
+                variable.assign(value)
+            self.model.skip_steps(self.step)
+        self._metric_values = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        done = batch + 1
+        if done <= self.step or done == self.steps_per_epoch:
+            return
+        since = time.monotonic() - self._last_save
+        if done % self.every_steps == 0 if self.every_steps else since > self.every_seconds:
+            self._save(done, float(logs["loss"]))
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epoch = epoch + 1
+        self.history = [*self.history, {name: float(value) for name, value in logs.items()}]
+        self._save(0, float(logs["loss"]))
+
+    def _save(self, step: int, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise InputError(
+                f"the loss is {loss} in epoch {len(self.history) + (step > 0)}: training has diverged, and this state "
+                f"is not saved. Lower the learning rate or use another precision, in a fresh folder."
+            )
+        self.step = step
+        tensors = {name: np.ascontiguousarray(variable.numpy()) for name, variable in _named_variables(self.model)}
+        for index, variable in enumerate(self.model.metrics_variables):
+            tensors[f"metric/{index:05d}"] = np.ascontiguousarray(variable.numpy())
+        progress = {"epoch": self.epoch, "step": step, "history": self.history}
+        with written_beside(self.path) as partial:
+            save_file(tensors, partial, metadata={"progress": json.dumps(progress)})
+        self._last_save = time.monotonic()
+
+
+class _BestWeights(keras.callbacks.Callback):
+    """Keeps the weights with the least `val_loss`; all it remembers is the history, which the state holds."""
+
+    def __init__(self, path: Path, patience: int | None, state: _SavedState):
+        super().__init__()
+        self.path = path
+        self.patience = patience
+        self.losses = [logs["val_loss"] for logs in state.history if "val_loss" in logs]
+
+    def exhausted(self) -> bool:
+        if self.patience is None or not self.losses:
+            return False
+        return len(self.losses) - 1 - int(np.argmin(self.losses)) >= self.patience
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.losses.append(float(logs["val_loss"]))
+        if np.argmin(self.losses) == len(self.losses) - 1:
+            with written_beside(self.path) as partial:
+                self.model.save_weights(partial)
+        elif self.exhausted():
+            self.model.stop_training = True
+
+
+def _named_variables(model: GlobalBatchModel) -> list[tuple[str, Any]]:
+    """Name each variable that a step reads or writes, but for metrics and dropout's seeds, which are redrawn."""
+    weights = [v for v in model.variables if v.name != "seed_generator_state" and not _in(v, model.metrics_variables)]
+    return [(f"model/{i:05d}/{v.path}", v) for i, v in enumerate(weights)] + [
+        (f"optimizer/{i:05d}/{v.path}", v) for i, v in enumerate(model.optimizer.variables)
+    ]
+
+
+def _in(variable, variables) -> bool:
+    return any(variable is other for other in variables)

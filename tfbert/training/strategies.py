@@ -1,0 +1,83 @@
+"""Which devices train, and in which precision."""
+
+import dataclasses
+import os
+from pathlib import Path
+
+import tensorflow as tf
+
+from tfbert.errors import InputError
+
+STRATEGIES = ("auto", "cpu", "gpu", "mirrored", "multi_worker")
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+
+
+@dataclasses.dataclass(frozen=True)
+class Placement:
+    """Where and how a model trains: build the model inside `strategy.scope()` with `dtype_policy`."""
+
+    strategy: tf.distribute.Strategy
+    dtype_policy: str
+    description: str
+
+
+def pick_placement(strategy: str = "auto", precision: str = "auto") -> Placement:
+    """Pick the strategy and the dtype policy, and say what was picked and why.
+
+    Args:
+        strategy: "auto": every GPU mirrored if there are several, else the one GPU, else the CPU; "cpu"; "gpu": the
+            first; "mirrored": all GPUs, or all logical CPU devices where there is no GPU; "multi_worker": the workers
+            that the environment variable TF_CONFIG names.
+        precision: "auto": bfloat16 where the hardware multiplies it, else float32; "float32", "bfloat16", "float16".
+            Weights, layer norm, softmax and losses are float32 in every precision.
+
+    Raises:
+        InputError: for an unknown word, a GPU that is not there, or a missing TF_CONFIG.
+    """
+    for word, words, flag in ((strategy, STRATEGIES, "strategy"), (precision, PRECISIONS, "precision")):
+        if word not in words:
+            raise InputError(f"{flag} must be one of {', '.join(words)}; received {word!r}.")
+    gpus = tf.config.list_logical_devices("GPU")
+    cpus = tf.config.list_logical_devices("CPU")
+    if strategy == "gpu" and not gpus:
+        raise InputError("strategy gpu needs a GPU and TensorFlow sees none: pip install 'tfbert[gpu]', or use cpu.")
+    if strategy == "multi_worker" and not os.environ.get("TF_CONFIG"):
+        raise InputError("strategy multi_worker needs the environment variable TF_CONFIG to name the workers.")
+    if strategy == "auto":
+        strategy = "mirrored" if len(gpus) > 1 else "gpu" if gpus else "cpu"
+    picked: tf.distribute.Strategy
+    if strategy == "mirrored":
+        picked = tf.distribute.MirroredStrategy([device.name for device in gpus or cpus])
+        where = f"{picked.num_replicas_in_sync} {'GPUs' if gpus else 'logical CPU devices'}, mirrored"
+    elif strategy == "multi_worker":
+        picked = tf.distribute.MultiWorkerMirroredStrategy()
+        where = f"{picked.num_replicas_in_sync} replicas over the workers of TF_CONFIG"
+    else:
+        device = gpus[0] if strategy == "gpu" else cpus[0]
+        picked = tf.distribute.OneDeviceStrategy(device.name)
+        where = f"one {device.device_type}"
+    if precision == "auto":
+        fast, reason = _gpu_bfloat16() if gpus and strategy != "cpu" else _cpu_bfloat16()
+        precision = "bfloat16" if fast else "float32"
+        how = f"{precision} ({reason})"
+    else:
+        how = f"{precision} (as asked)"
+    policy = "float32" if precision == "float32" else f"mixed_{precision}"
+    return Placement(picked, policy, f"{where}, {how}")
+
+
+def _gpu_bfloat16() -> tuple[bool, str]:
+    capabilities = [
+        tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0))
+        for gpu in tf.config.list_physical_devices("GPU")
+    ]
+    lowest = min(capabilities)
+    return lowest >= (8, 0), f"compute capability {lowest[0]}.{lowest[1]}, bfloat16 needs 8.0"
+
+
+def _cpu_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> tuple[bool, str]:
+    if not cpuinfo.exists():
+        return False, "this system does not tell whether its CPU multiplies bfloat16"
+    flags = set(cpuinfo.read_text().split())
+    fast = bool(flags & {"amx_bf16", "avx512_bf16", "bf16"})
+    return fast, f"the CPU multiplies {'bfloat16' if fast else 'no bfloat16'} in hardware"
