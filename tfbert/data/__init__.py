@@ -1,0 +1,23 @@
+"""Reviews and corpora, from files to batches."""
+
+from tfbert.data.play_download import download_play_reviews
+from tfbert.data.review_audit import ReviewAudit, audit_reviews
+from tfbert.data.review_sources import load_reviews, sample_folder, sample_vocabulary
+from tfbert.data.reviews import STARS_TO_SENTIMENT, Reviews, parse_mapping, read_reviews
+from tfbert.data.splitting import Split, normalized_text, split_reviews
+
+__all__ = [
+    "STARS_TO_SENTIMENT",
+    "ReviewAudit",
+    "Reviews",
+    "Split",
+    "audit_reviews",
+    "download_play_reviews",
+    "load_reviews",
+    "normalized_text",
+    "parse_mapping",
+    "read_reviews",
+    "sample_folder",
+    "sample_vocabulary",
+    "split_reviews",
+]
