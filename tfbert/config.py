@@ -208,7 +208,7 @@ class BertConfig:
             if name in fields and fields[name] not in accepted:
                 problems.append(f"{name}={fields[name]!r} is not supported, only {accepted[0]!r}")
         activation = fields.get("hidden_act", "gelu")
-        if activation not in activations:
+        if activation not in list(activations):  # a list, since a file may hold what cannot be hashed
             problems.append(f"hidden_act={activation!r} is not supported, only {', '.join(activations)}")
         if problems:
             raise InputError(f"{file_name} does not describe an encoder that tfbert can build: {'; '.join(problems)}.")

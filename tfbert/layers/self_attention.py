@@ -10,8 +10,12 @@ from tfbert.layers.arguments import check_rates, check_sizes
 from tfbert.layers.dropout import Dropout
 
 if keras.backend.backend() == "tensorflow":
-    from tfbert.layers.tensorflow_kernels import softmax
+    from tfbert.layers.tensorflow_kernels import matmul_transposed, softmax
 else:
+
+    def matmul_transposed(first, second):
+        """Return first · secondᵀ over the last two axes."""
+        return ops.matmul(first, ops.swapaxes(second, -1, -2))
 
     def softmax(logits):
         """Return the softmax over the last axis, in the dtype of the input."""
@@ -86,7 +90,7 @@ class SelfAttention(keras.layers.Layer):
         query, key, value = ops.unstack(ops.transpose(joint, (2, 0, 3, 1, 4)), 3)  # (batch, heads, length, units)
         # Scaling the query touches fewer numbers than scaling the scores.
         query = query * ops.cast(1 / math.sqrt(units), query.dtype)
-        scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
+        scores = matmul_transposed(query, key)
         scores = ops.cast(scores, keras.backend.result_type(scores.dtype, "float32"))
         if padding_mask is not None:
             adder = _PADDING_ADDER * (1 - ops.cast(padding_mask, scores.dtype))

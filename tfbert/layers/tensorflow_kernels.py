@@ -68,6 +68,11 @@ def gelu_tanh(inputs: tf.Tensor):
     return inputs * gate, gradient
 
 
+def matmul_transposed(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
+    """Return first · secondᵀ over the last two axes; its gradient makes no transposed copy either."""
+    return tf.matmul(first, second, transpose_b=True)
+
+
 @tf.custom_gradient
 def softmax(logits: tf.Tensor):
     """Return the softmax over the last axis, in the dtype of the input."""
