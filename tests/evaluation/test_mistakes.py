@@ -16,6 +16,15 @@ def test_only_wrong_rows_the_surest_first_and_row_order_among_equals():
     )
 
 
+def test_many_equals_keep_their_order():
+    confidences = np.tile([0.8, 0.9], 50)
+    probabilities = np.stack([1 - confidences, confidences], axis=1)
+    found = most_confident_mistakes(
+        [str(row) for row in range(100)], probabilities, np.zeros(100, int), "bg", limit=100
+    )
+    assert [int(one.text) for one in found] == [*range(1, 100, 2), *range(0, 100, 2)]
+
+
 def test_the_limit():
     assert [one.text for one in most_confident_mistakes("abcde", PROBABILITIES, LABELS, "bg", limit=1)] == ["b"]
 

@@ -140,8 +140,10 @@ def test_long_reviews_are_cut_between_words_and_their_rest_can_be_opened(report)
     assert '<td dir="auto">brief</td>' in html
 
 
-def test_one_seed_at_a_bound_without_mistakes(html, report):
-    bare = render_page(replace(report, seeds=[replace(report.seeds[2], temperature=0.05)], mistakes=[]))
+def test_one_seed_at_a_bound_without_mistakes_and_with_nothing_to_divide_by(html, report):
+    metrics = replace(report.shown.metrics, confusion_matrix=((0, 0, 0), (1, 2, 3), (4, 5, 6)))
+    seed = replace(report.shown, temperature=0.05, metrics=metrics)
+    bare = render_page(replace(report, seeds=[seed], mistakes=[], class_counts={"test": {}}))
     assert '<ul class="warnings"><li>Seed 13: The temperature' in bare
     assert "One seed on 300 test reviews" in bare
     assert "<p>None.</p>" in bare

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tfbert.evaluation.calibration import ReliabilityBin
+from tfbert.evaluation.classification import wilson_interval
 from tfbert.evaluation.report_plots import learning_curves, length_histogram, reliability_diagram
 
 BINS = [ReliabilityBin(0.5, 0.4, (0.2, 0.6), 9), ReliabilityBin(0.9, 1.0, (0.7, 1.0), 9)]
@@ -60,6 +61,17 @@ def test_the_reliability_diagram_tells_its_points():
     drawing = reliability_diagram(BINS, "before", start=0.2)
     assert {"confidence", "accuracy", "100%"} <= set(words(drawing))
     assert "50% sure: 40% right, 90% sure: 100% right" in drawing
+
+
+def test_an_interval_that_rounds_to_just_below_one_is_drawn():
+    interval = wilson_interval(10, 10)
+    assert interval[1] < 1
+    assert "90% sure" in reliability_diagram([ReliabilityBin(0.9, 1.0, interval, 10)], "before", start=0.2)
+
+
+def test_alternative_texts_are_escaped():
+    label = ElementTree.fromstring(reliability_diagram(BINS, '"T" < 2 &', start=0.2)).attrib["aria-label"]
+    assert label.startswith('Reliability "T" < 2 &,')
 
 
 def test_drawings_are_repeatable_in_the_pages_font_and_colours():

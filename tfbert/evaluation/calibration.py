@@ -48,7 +48,7 @@ def reliability_bins(probabilities: np.ndarray, labels: np.ndarray, num_bins: in
     bins = []
     for rows in np.array_split(np.argsort(confidences), min(num_bins, len(labels))):
         accuracy = float(correct[groups[rows]].mean())
-        interval = wilson_interval(min(accuracy, 1.0) * len(rows), len(rows))
+        interval = wilson_interval(accuracy * len(rows), len(rows))
         bins.append(ReliabilityBin(float(confidences[rows].mean()), accuracy, interval, len(rows)))
     return tuple(bins)
 

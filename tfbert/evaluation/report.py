@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tfbert.atomic import written_beside
 from tfbert.errors import InputError
 from tfbert.evaluation.report_page import render_page
 from tfbert.evaluation.review_report import ReviewReport
@@ -23,7 +24,9 @@ def write_report(path: str | os.PathLike, report: ReviewReport) -> None:
     Raises:
         ImportError: without matplotlib, naming the extra to install.
     """
-    _write_whole(path, render_page(report))
+    page = render_page(report)
+    with written_beside(Path(path)) as partial:
+        partial.write_text(page, encoding="utf-8")
 
 
 def write_metrics(path: str | os.PathLike, metrics: Mapping[str, Any]) -> None:
@@ -35,7 +38,9 @@ def write_metrics(path: str | os.PathLike, metrics: Mapping[str, Any]) -> None:
         InputError: for NaN or infinity, which JSON cannot hold, naming the place.
         TypeError: for anything else that JSON cannot hold, naming the place.
     """
-    _write_whole(path, json.dumps(_plain(metrics, "metrics"), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(_plain(metrics, "metrics"), indent=2, ensure_ascii=False, allow_nan=False)
+    with written_beside(Path(path)) as partial:
+        partial.write_text(text + "\n", encoding="utf-8")
 
 
 def _plain(value: Any, place: str) -> Any:
@@ -56,14 +61,3 @@ def _plain(value: Any, place: str) -> Any:
     raise TypeError(
         f"{place} is a {type(value).__name__}, which JSON cannot hold; pass numbers, strings, lists, dicts."
     )
-
-
-def _write_whole(path: str | os.PathLike, text: str) -> None:
-    path = Path(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
