@@ -40,7 +40,8 @@ def read_csv_table(path: str | Path, *, required: Sequence[str], optional: Seque
 
     Raises:
         InputError: if the file is missing, empty, without rows, HTML, not UTF-8, holds NUL bytes, lacks a required
-            column or has it twice, or has a row with too few or too many fields or with unbalanced quotes.
+            column or has it twice, or has a row with too few or too many fields, with unbalanced quotes, or with a
+            field of more than 131,072 characters (which is what a quote that is never closed makes).
     """
     path = Path(path)
     rows = _rows(path, _decode(path, _read_bytes(path)))
