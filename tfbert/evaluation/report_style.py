@@ -66,8 +66,8 @@ details summary { cursor: pointer; }
 code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; font-size: .9em; }
 @media (max-width: 40rem) {
   main { padding: 1.5rem 1rem 3rem; }
-  table { font-size: .875rem; }
-  th, td { padding: .4rem .5rem; }
+  table { font-size: .85rem; }
+  th, td { padding: .4rem .35rem; }
   .scores .bar, .scores thead th:last-child { display: none; }
   .confusion td { min-width: 4.4rem; }
   .mistakes thead { display: none; }
