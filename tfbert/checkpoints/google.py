@@ -38,7 +38,10 @@ def load_encoder(folder: Path, **options) -> BertEncoder:
             left_aside=_is_left_aside,
         )
         assign_tensors(places, lambda name: reader.get_tensor(_PREFIX + name))
-    except (tf.errors.OpError, RuntimeError) as error:
+    except InputError:
+        raise
+    # What TensorFlow's reader raises depends on where the damage lies; a short data file is an IndexError.
+    except (tf.errors.OpError, RuntimeError, IndexError, ValueError) as error:
         raise InputError(f"{prefix} cannot be read as a TensorFlow checkpoint: {error}. Fetch it again.") from error
     return encoder
 
