@@ -9,9 +9,11 @@ import http.server
 import json
 import socket
 import ssl
+import sys
 import threading
 from pathlib import Path
 
+import gdown  # noqa: F401 - so that its module is there to look at
 import pytest
 
 from tfbert.data.play_download import LOCK_NAME, PLAY_ROWS, PLAY_URLS, download_play_reviews
@@ -36,6 +38,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.requests.append(self.path)
         body, options = self.server.pages[self.path.split("id=")[-1]]
         content = body.encode()
+        self.server.silence.wait(options.get("silent_seconds", 0))
         self.send_response(options.get("status", 200))
         self.send_header("Content-Type", options.get("type", "text/csv"))
         if "disposition" in options:
@@ -67,11 +70,12 @@ def server(monkeypatch):
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.requests, server.pages = [], {}
+        server.requests, server.pages, server.silence = [], {}, threading.Event()
         server.url = f"http://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield server
+        server.silence.set()
         server.shutdown()
         thread.join()
 
@@ -122,9 +126,10 @@ def test_a_good_download_is_recorded_and_not_fetched_again(server, tmp_path):
     assert server.requests == ["/r", "/a"]
 
 
-def test_the_home_folder_gets_no_cookies(server, tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    fetch(server, tmp_path / "play")
+def test_google_drives_cookies_are_not_kept(drive, tmp_path, monkeypatch):
+    # gdown's file in the home folder, whose place it works out when it is imported.
+    monkeypatch.setattr(sys.modules["gdown.download"], "DEFAULT_COOKIES_FILE", str(tmp_path / "cookies.txt"))
+    download_play_reviews(tmp_path / "play", expected_rows=10)
     assert names(tmp_path) == ["play"]
 
 
@@ -180,6 +185,13 @@ def test_no_network_is_named(tmp_path, retries):
     assert "no connection (ConnectionError)" in message
     assert "check the network" in message
     assert '"sample"' in message
+    assert names(tmp_path) == []
+
+
+def test_a_silent_server_is_not_waited_for_for_ever(server, tmp_path, monkeypatch):
+    monkeypatch.setattr("tfbert.data.play_download._TIMEOUT_SECONDS", (10, 0.2))
+    message = refusal(fetch, server, tmp_path, reviews=(REVIEWS, {"silent_seconds": 3}))
+    assert "no connection (ReadTimeout)" in message
     assert names(tmp_path) == []
 
 
@@ -248,7 +260,7 @@ def test_the_tutorials_number_of_rows_is_asked_for(drive, tmp_path):
 def test_google_drives_quota_page_is_named(drive, tmp_path):
     drive.pages[drive.reviews_id] = (QUOTA_PAGE, {"type": "text/html; charset=utf-8"})
     message = refusal(download_play_reviews, tmp_path / "play")
-    for part in ("quota", drive.reviews_id, "browser", str(tmp_path / "play" / "reviews.csv")):
+    for part in ("download quota", drive.reviews_id, "browser", str(tmp_path / "play" / "reviews.csv")):
         assert part in message
     assert names(tmp_path) == []
 

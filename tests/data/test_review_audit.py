@@ -51,7 +51,7 @@ def test_tokens_unknown_pieces_and_truncation(tokenizer):
 
 
 def test_emoji_and_what_the_vocabulary_makes_of_them(tokenizer):
-    texts = ["good 👍", "bad 😡 zebra", "app 👍 👎", "zebra 👍", "good!!", "so ☕"]
+    texts = ["good 👍", "bad 😡 zebra 👎", "app 👍 👎", "zebra 👍", "good!!", "so ☕"]
     audit = audit_reviews(make(texts), tokenizer, 8)
     assert audit.emoji_rows == 5 / 6
     assert audit.emoji_unk_rows == 3 / 5  # "zebra" beside a known emoji does not count
