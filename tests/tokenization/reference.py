@@ -6,7 +6,7 @@ ids that the original gave.
 
 import unicodedata
 
-CJK_BLOCKS = (
+CJK = frozenset().union(
     range(0x3400, 0x4DC0),
     range(0x4E00, 0xA000),
     range(0xF900, 0xFB00),
@@ -27,8 +27,7 @@ def cleaned(text: str) -> str:
         if category == "Zs" or character in "\t\n\r":
             result.append(" ")
         elif character not in "\0\ufffd" and category not in ("Cc", "Cf"):
-            is_cjk = any(ord(character) in block for block in CJK_BLOCKS)
-            result.append(f" {character} " if is_cjk else character)
+            result.append(f" {character} " if ord(character) in CJK else character)
     return "".join(result)
 
 

@@ -116,9 +116,7 @@ def _final_sigmas(code_points, contexts, row_splits):
 
 def _texts_of(indices, row_splits):
     """The text that each code point, given by its index, is in; counted from 1."""
-    return tf.raw_ops.UpperBound(
-        sorted_inputs=row_splits[tf.newaxis], values=indices[tf.newaxis], out_type=tf.int64
-    )[0]
+    return tf.raw_ops.UpperBound(sorted_inputs=row_splits[tf.newaxis], values=indices[tf.newaxis], out_type=tf.int64)[0]
 
 
 def split_words(text: NormalizedText) -> tuple[tf.Tensor, tf.Tensor]:

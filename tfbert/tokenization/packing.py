@@ -10,8 +10,8 @@ def check_lengths(max_length: int, pad_to: int | None, num_texts: int) -> None:
     least = 2 * num_texts + 1
     if max_length < least:
         raise InputError(
-            f"max_length must be at least {least} for {num_texts} text{'s'[: num_texts - 1]}, with room for the special "
-            f"tokens and a piece of each: got {max_length}"
+            f"max_length must be at least {least} for {num_texts} text{'s'[: num_texts - 1]}, with room for the "
+            f"special tokens and a piece of each: got {max_length}"
         )
     if pad_to is not None and pad_to < max_length:
         raise InputError(
@@ -67,7 +67,7 @@ def pack(
     totals = tf.add_n(lengths) + 1 + len(texts)
     # An empty batch is as long as the special tokens.
     length = tf.reduce_max(tf.concat([totals, [1 + len(texts)]], axis=0)) if pad_to is None else pad_to
-    columns = tf.range(length)[tf.newaxis]
+    columns = tf.range(tf.cast(length, tf.int64))[tf.newaxis]
     real = columns < totals[:, tf.newaxis]
     token_ids = tf.where(real, sep_id, pad_id)
     token_ids = tf.where(columns == 0, cls_id, token_ids)

@@ -19,9 +19,9 @@ _TEXTS = tf.TensorSpec([None], tf.string)
 
 
 class BertTokenizer(tf.Module):
-    """Turn text into WordPiece ids exactly as google-research/bert's `FullTokenizer` does (Devlin et al. 2019, section 3).
+    """Turn text into WordPiece ids exactly as google-research/bert's `FullTokenizer` does.
 
-    It works eagerly, inside `tf.data` and inside a SavedModel, which needs no custom op; the vocabulary becomes the
+    (Devlin et al. 2019, section 3, "Input/Output Representations".) It works eagerly, inside `tf.data` and inside a SavedModel, which needs no custom op; the vocabulary becomes the
     asset `vocab.txt` of a SavedModel whose module holds the tokenizer as an attribute. Texts are UTF-8 (bytes that are
     not are left out, as Google's does); "[SEP]" and the like in a text are ordinary characters.
 
@@ -61,7 +61,8 @@ class BertTokenizer(tf.Module):
         self._wordpiece = Wordpiece(
             str(path), max(len(token.encode()) for token in vocabulary.tokens), vocabulary.unk_id
         )
-        self._tokens = tf.constant(vocabulary.tokens)
+        hidden = set(SPECIAL_TOKENS) - {"[UNK]"}
+        self._shown_tokens = tf.constant(["" if token in hidden else token for token in vocabulary.tokens])
         self._token_characters = tf.constant([len(token.removeprefix("##")) for token in vocabulary.tokens], tf.int64)
 
     @property
@@ -171,12 +172,10 @@ class BertTokenizer(tf.Module):
         Returns:
             string (batch,), or one string.
         """
-        token_ids = tf.ragged.constant(token_ids) if isinstance(token_ids, list | tuple) else token_ids
-        tokens = tf.gather(self._tokens, token_ids)
-        special = [token for token in SPECIAL_TOKENS if token != "[UNK]"]
-        pattern = "|".join(token.replace("[", r"\[").replace("]", r"\]") for token in special)
-        words = tf.strings.regex_replace(tf.strings.reduce_join(tokens, axis=-1, separator=" "), pattern, "")
-        return tf.strings.strip(tf.strings.regex_replace(words, " +(##)?", " "))
+        token_ids = tf.ragged.constant(token_ids, tf.int32) if isinstance(token_ids, list | tuple) else token_ids
+        words = tf.strings.reduce_join(tf.gather(self._shown_tokens, token_ids), axis=-1, separator=" ")
+        words = tf.strings.regex_replace(words, " ##", "")
+        return tf.strings.strip(tf.strings.regex_replace(words, " +", " "))
 
     @tf.function(input_signature=[_TEXTS], autograph=False)
     def _tokenize(self, texts):

@@ -5,9 +5,15 @@ import tensorflow as tf
 
 from tfbert.tokenization.vocabulary import MAX_WORD_CHARACTERS
 
-_MISSING = -(1 << 62)
-"""The look-up table's answer for a string that is no token; stays negative under what is added to it below."""
+# One int64 holds a piece: the number of its word above bit 32, its place in the word above bit 24, its id below.
+_WORD_SHIFT, _PLACE_SHIFT = 32, 24
+_NO_PIECE = _ID_BITS = (1 << _PLACE_SHIFT) - 1
+_MISSING = -(1 << 62) | _NO_PIECE
+"""The look-up table's answer for a string that is no token: negative, and `_NO_PIECE` in its lower bits."""
 _PREFIX = "##"
+_UNCUTTABLE = 1 << 20
+_ANY_LENGTH = 1 << 30
+_SIZE_SHIFT = 32
 
 
 class Wordpiece(tf.Module):
@@ -40,58 +46,58 @@ class Wordpiece(tf.Module):
         """
         ids = self._table.lookup(words)
         missed = tf.where(ids < 0)
-        counts, owners, steps, piece_ids = self._segment_missed(tf.gather_nd(words, missed))
-        # A word that was found is one piece; so is [UNK].
-        piece_counts = tf.tensor_scatter_nd_update(tf.ones_like(ids), missed, tf.maximum(counts, 1))
-        ends = tf.cumsum(piece_counts)
-        starts = ends - piece_counts
+        owners, steps, piece_ids = self._cut(tf.gather_nd(words, missed), missed)
+        # How many pieces each word has. A word that was found is one; so is [UNK].
+        none = piece_ids == _NO_PIECE
+        counts = tf.tensor_scatter_nd_max(tf.ones_like(ids), owners, tf.where(none, np.int64(_UNCUTTABLE), steps + 1))
+        uncuttable = tf.gather_nd(counts, owners) == _UNCUTTABLE
+        counts = tf.where(counts == _UNCUTTABLE, np.int64(1), counts)
+        ends = tf.cumsum(counts)
+        starts = (ends - counts)[:, tf.newaxis]
         splits = tf.concat([[0], ends], axis=0)
-        pieces = tf.scatter_nd(starts[:, tf.newaxis], tf.where(ids < 0, self._unk_id, ids), splits[-1:])
-        positions = tf.gather_nd(starts, tf.gather(missed, owners)) + steps
-        return tf.tensor_scatter_nd_update(pieces, positions[:, tf.newaxis], piece_ids), splits
+        pieces = tf.scatter_nd(starts, ids, splits[-1:])
+        pieces.set_shape([None])
+        # The pieces of missed words overwrite what the table gave; those of an uncuttable word all write its one [UNK].
+        positions = tf.gather_nd(starts, owners) + tf.where(uncuttable, np.int64(0), steps)[:, tf.newaxis]
+        return tf.tensor_scatter_nd_update(pieces, positions, tf.where(uncuttable, self._unk_id, piece_ids)), splits
 
-    def _segment_missed(self, words):
+    def _cut(self, words, owners):
         """Cut words that are no tokens, all of them at once, one piece each in a step.
 
+        Args:
+            words: string (words,).
+            owners: the number of each word, int64 (words, 1).
+
         Returns:
-            The number of pieces of each word, int64 (words,), 0 where it cannot be cut; and for each piece the index
-            of its word, its place in the word and its id, each int64 (pieces,).
+            For each piece the number of its word, int64 (pieces, 1), its place in the word and its id, int64
+            (pieces,). Where no piece was found the id is `_NO_PIECE`, and the word is to be [UNK].
         """
-        short = tf.where(tf.strings.length(words, unit="UTF8_CHAR") <= MAX_WORD_CHARACTERS)
+        too_long = tf.strings.length(words, unit="UTF8_CHAR") > MAX_WORD_CHARACTERS
         state = self._take_pieces(
-            tf.constant(0, tf.int64),
-            tf.gather_nd(words, short),
-            short[:, 0],
-            tf.zeros(tf.shape(words), tf.int64),
-            tf.zeros([0], tf.int64),
-            tf.zeros([0], tf.int64),
-            prefix="",
+            tf.where(too_long, "", words), owners[:, 0] * (1 << _WORD_SHIFT), tf.zeros([0], tf.int64), prefix=""
         )
-        _, _, _, counts, slots, piece_ids = tf.while_loop(
-            lambda step, remainders, *_: tf.size(remainders) > 0,
+        _, _, pieces = tf.while_loop(
+            lambda remainders, *_: tf.size(remainders) > 0,
             lambda *state: self._take_pieces(*state, prefix=_PREFIX),
             state,
-            shape_invariants=(tf.TensorShape([]), *[tf.TensorShape([None])] * 5),
+            shape_invariants=(tf.TensorShape([None]),) * 3,
         )
-        owners, steps = slots // MAX_WORD_CHARACTERS, slots % MAX_WORD_CHARACTERS
-        # Where a later piece was not found, the pieces before it do not count either.
-        kept = tf.where(steps < tf.gather(counts, owners))
-        return counts, tf.gather_nd(owners, kept), tf.gather_nd(steps, kept), tf.gather_nd(piece_ids, kept)
+        return (
+            tf.bitwise.right_shift(pieces, _WORD_SHIFT)[:, tf.newaxis],
+            tf.bitwise.bitwise_and(tf.bitwise.right_shift(pieces, _PLACE_SHIFT), 0xFF),
+            tf.bitwise.bitwise_and(pieces, _ID_BITS),
+        )
 
-    def _take_pieces(self, step, remainders, owners, counts, slots, piece_ids, *, prefix):
+    def _take_pieces(self, remainders, slots, pieces, *, prefix):
         """Find the longest piece at the start of each remainder; go on with the remainders that have more."""
-        lengths = tf.strings.length(remainders)
         sizes = np.arange(len(prefix) + 1, self._max_token_bytes + 1, dtype=np.int64)[np.newaxis]
         # A size beyond the end gives the whole remainder. A size that cuts a character in two gives no UTF-8, and so
         # no token: bytes serve as well as characters.
         candidates = tf.strings.substr(remainders[:, tf.newaxis], np.zeros_like(sizes), sizes)
-        scores = self._table.lookup(candidates) + (sizes << 32)
-        best = tf.reduce_max(scores, axis=1)
-        found = best >= 0
-        counts = tf.tensor_scatter_nd_update(counts, owners[:, tf.newaxis], tf.where(found, step + 1, 0))
-        slots = tf.concat([slots, owners * MAX_WORD_CHARACTERS + step], axis=0)
-        piece_ids = tf.concat([piece_ids, tf.bitwise.bitwise_and(best, 0xFFFFFFFF)], axis=0)
-        taken = tf.cast(tf.bitwise.right_shift(best, 32), tf.int32)
-        more = tf.where(found & (taken < lengths))
-        rest = tf.strings.substr(tf.gather_nd(remainders, more), tf.gather_nd(taken, more), tf.fill([tf.size(more)], tf.int32.max))
-        return step + 1, tf.strings.join([_PREFIX, rest]), tf.gather_nd(owners, more), counts, slots, piece_ids
+        best = tf.reduce_max(self._table.lookup(candidates) + (sizes << _SIZE_SHIFT), axis=1)
+        pieces = tf.concat([pieces, slots + tf.bitwise.bitwise_and(best, _ID_BITS)], axis=0)
+        taken = tf.cast(tf.bitwise.right_shift(best, _SIZE_SHIFT), tf.int32)
+        more = tf.where((taken > 0) & (taken < tf.strings.length(remainders)))
+        taken = tf.gather_nd(taken, more)
+        rest = tf.strings.substr(tf.gather_nd(remainders, more), taken, taken + _ANY_LENGTH)
+        return tf.strings.join([_PREFIX, rest]), tf.gather_nd(slots, more) + (1 << _PLACE_SHIFT), pieces
