@@ -1,5 +1,10 @@
-"""The base class of tfbert's models."""
+"""The base class of tfbert's models: Keras's, with tfbert's own train step where TensorFlow is the backend."""
 
-from keras import Model as BertModel
+import keras
+
+if keras.backend.backend() == "tensorflow":
+    from tfbert.training.step import GlobalBatchModel as BertModel
+else:
+    from keras import Model as BertModel
 
 __all__ = ["BertModel"]

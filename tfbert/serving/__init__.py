@@ -1,0 +1,5 @@
+"""From a trained model to a folder that serves."""
+
+from tfbert.serving.export import export
+
+__all__ = ["export"]

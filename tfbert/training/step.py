@@ -106,8 +106,8 @@ class GlobalBatchTraining:
 
     def get_compile_config(self):
         """Return what `compile` was given, serialized; Keras saves it with the model."""
-        config = {name: value for name, value in super().get_compile_config().items() if name != "loss_weights"}
-        return {**config, "micro_batches": self._micro_batches, "seed": self._seed}
+        config = super().get_compile_config()
+        return {**config, "micro_batches": self._micro_batches, "seed": self._seed} if self.compiled else config
 
     def compile_from_config(self, config):
         """Compile as `get_compile_config` says."""
