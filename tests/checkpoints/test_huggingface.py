@@ -15,7 +15,7 @@ def test_real_weights(minilm):
     expected = np.load(Path(__file__).parent / "minilm_reference.npz", allow_pickle=False)
     assert 0 < expected["padding_mask"].mean() < 1
     assert expected["segment_ids"].any()
-    check_outputs(encoder, expected, 5e-6, step=8)
+    check_outputs(encoder, expected, 1e-5, step=8)  # 4e-6 here; the tanh gelu would be 3e-3 away
 
 
 def test_names_without_prefix_and_without_heads(copy_of, golden):
