@@ -21,9 +21,10 @@ _TEXTS = tf.TensorSpec([None], tf.string)
 class BertTokenizer(tf.Module):
     """Turn text into WordPiece ids exactly as google-research/bert's `FullTokenizer` does.
 
-    (Devlin et al. 2019, section 3, "Input/Output Representations".) It works eagerly, inside `tf.data` and inside a SavedModel, which needs no custom op; the vocabulary becomes the
-    asset `vocab.txt` of a SavedModel whose module holds the tokenizer as an attribute. Texts are UTF-8 (bytes that are
-    not are left out, as Google's does); "[SEP]" and the like in a text are ordinary characters.
+    The rules are those of "Input/Output Representations" (Devlin et al. 2019, section 3). It works eagerly, inside
+    `tf.data` and inside a SavedModel, which needs no custom op; the vocabulary becomes the asset `vocab.txt` of a
+    SavedModel whose module holds the tokenizer as an attribute. Texts are UTF-8 (bytes that are not are left out, as
+    Google's does); "[SEP]" and the like in a text are ordinary characters.
 
     Args:
         vocabulary: the path of a vocabulary file (one token a line, the line number from 0 is the id), the list of its
