@@ -85,7 +85,7 @@ class TestExact:
         tokenizers, ids = full
         draw = random.Random(0)
         texts = [
-            "a" * 100_000,
+            "a",
             "zq" * 100 + " ",
             "字",
             "ΑΣ ",
