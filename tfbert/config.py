@@ -19,6 +19,8 @@ _LAYERS_AND_HIDDEN = {
     "large": (24, 1024),
 }
 
+PUBLISHED_SIZES = tuple(_LAYERS_AND_HIDDEN)
+
 _TYPES: dict[Any, tuple[tuple[type, ...], str]] = {
     int: ((int,), "an integer"),
     float: ((int, float), "a number"),

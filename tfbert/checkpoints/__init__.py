@@ -7,10 +7,11 @@ from pathlib import Path
 
 from tfbert.checkpoints import google, huggingface
 from tfbert.checkpoints.files import check_vocabulary_file
+from tfbert.checkpoints.tokenizers import load_tokenizer
 from tfbert.errors import InputError
 from tfbert.models.encoder import BertEncoder
 
-__all__ = ["load_encoder"]
+__all__ = ["load_encoder", "load_tokenizer"]
 
 _FORMATS = (google, huggingface)
 

@@ -1,5 +1,6 @@
 """Reviews and corpora, from files to batches."""
 
+from tfbert.data.batching import LengthBatches, bucket_lengths
 from tfbert.data.play_download import download_play_reviews
 from tfbert.data.review_audit import ReviewAudit, audit_reviews
 from tfbert.data.review_sources import load_reviews, sample_folder, sample_vocabulary
@@ -8,10 +9,12 @@ from tfbert.data.splitting import Split, normalized_text, split_reviews
 
 __all__ = [
     "STARS_TO_SENTIMENT",
+    "LengthBatches",
     "ReviewAudit",
     "Reviews",
     "Split",
     "audit_reviews",
+    "bucket_lengths",
     "download_play_reviews",
     "load_reviews",
     "normalized_text",

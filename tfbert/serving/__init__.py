@@ -1,5 +1,5 @@
 """From a trained model to a folder that serves."""
 
-from tfbert.serving.export import export
+from tfbert.serving.export import export, largest_difference
 
-__all__ = ["export"]
+__all__ = ["export", "largest_difference"]

@@ -1,7 +1,9 @@
 """A trained classifier as a SavedModel that takes raw text."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from tfbert.atomic import written_beside
@@ -72,6 +74,12 @@ def export(
     with written_beside(target) as partial:
         tf.saved_model.save(module, str(partial), signatures=module.signatures())
     return target
+
+
+def largest_difference(export: Path | str, texts: Sequence[str], probabilities: np.ndarray) -> float:
+    """Ask the SavedModel in `export` for `texts`; return how far its probabilities are from these, (texts, classes)."""
+    served = tf.saved_model.load(str(export)).signatures["serving_default"](text=tf.constant(list(texts), tf.string))
+    return float(np.abs(served["probabilities"].numpy() - probabilities).max())
 
 
 def _next_version(folder: Path) -> int:

@@ -1,7 +1,16 @@
-"""Training on one or several replicas: step, optimizer, schedule."""
+"""Training on one or several replicas: step, optimizer, schedule, resuming, fine-tuning."""
 
 from tfbert.training.optimizers import BertAdamW, ClipAfterAllReduce
 from tfbert.training.schedules import LinearWarmupDecay
 from tfbert.training.step import GlobalBatchFunctional, GlobalBatchModel
+from tfbert.training.strategies import Placement, pick_placement
 
-__all__ = ["BertAdamW", "ClipAfterAllReduce", "GlobalBatchFunctional", "GlobalBatchModel", "LinearWarmupDecay"]
+__all__ = [
+    "BertAdamW",
+    "ClipAfterAllReduce",
+    "GlobalBatchFunctional",
+    "GlobalBatchModel",
+    "LinearWarmupDecay",
+    "Placement",
+    "pick_placement",
+]

@@ -108,13 +108,9 @@ class BertAdamW(ClipAfterAllReduce, keras.optimizers.Optimizer):
         self.bias_correction = bias_correction
         self._multipliers: dict = {}
 
-    def set_learning_rate_multipliers(self, multipliers: dict) -> None:
-        """Give variables a learning rate of their own, as layer-wise decay does.
-
-        Args:
-            multipliers: maps `keras.Variable` to ρ, a float > 0; variables left out have ρ = 1.
-        """
-        self._multipliers = {self._var_key(variable): float(value) for variable, value in multipliers.items()}
+    def set_learning_rate_multiplier(self, variables, multiplier: float) -> None:
+        """Give `variables`, a list of `keras.Variable`, the multiplier ρ > 0; others keep 1. Call before training."""
+        self._multipliers.update({self._var_key(variable): float(multiplier) for variable in variables})
 
     def build(self, variables):
         """Create m and v for each of `variables`, float32 zeros."""

@@ -61,7 +61,8 @@ def fit_resumable(
     best = _BestWeights(folder / _BEST, patience, state)
     if state.epoch < epochs and not best.exhausted():
         model.fit(
-            batches.training_dataset(epochs, state.epoch, state.step),
+            # Keras counts the skipped steps as read, so it must not know how many batches are left.
+            batches.training_dataset(epochs, state.epoch, state.step).repeat(),
             initial_epoch=state.epoch,
             epochs=epochs,
             steps_per_epoch=batches.steps_per_epoch,
@@ -116,7 +117,7 @@ class _SavedState(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         # Keras has just reset the metrics; those of the steps that were done before the kill go back in.
         if self._metric_values and self.step:
-            for variable, value in zip(self.model.metrics_variables, self._metric_values, strict=True):
+            for variable, value in zip(_metric_parts(self.model), self._metric_values, strict=True):
                 variable.assign(value)
             self.model.skip_steps(self.step)
         self._metric_values = []
@@ -141,9 +142,9 @@ class _SavedState(keras.callbacks.Callback):
                 f"is not saved. Lower the learning rate or use another precision, in a fresh folder."
             )
         self.step = step
-        tensors = {name: np.ascontiguousarray(variable.numpy()) for name, variable in _named_variables(self.model)}
-        for index, variable in enumerate(self.model.metrics_variables):
-            tensors[f"metric/{index:05d}"] = np.ascontiguousarray(variable.numpy())
+        tensors = {name: np.asarray(variable.numpy()) for name, variable in _named_variables(self.model)}
+        for index, variable in enumerate(_metric_parts(self.model)):
+            tensors[f"metric/{index:05d}"] = np.asarray(variable.numpy())
         progress = {"epoch": self.epoch, "step": step, "history": self.history}
         with written_beside(self.path) as partial:
             save_file(tensors, partial, metadata={"progress": json.dumps(progress)})
@@ -176,9 +177,15 @@ class _BestWeights(keras.callbacks.Callback):
 def _named_variables(model: GlobalBatchModel) -> list[tuple[str, Any]]:
     """Name each variable that a step reads or writes, but for metrics and dropout's seeds, which are redrawn."""
     weights = [v for v in model.variables if v.name != "seed_generator_state" and not _in(v, model.metrics_variables)]
-    return [(f"model/{i:05d}/{v.path}", v) for i, v in enumerate(weights)] + [
-        (f"optimizer/{i:05d}/{v.path}", v) for i, v in enumerate(model.optimizer.variables)
+    return [(f"model/{i:05d}/{v.name}", v) for i, v in enumerate(weights)] + [
+        (f"optimizer/{i:05d}", v) for i, v in enumerate(model.optimizer.variables)
     ]
+
+
+def _metric_parts(model: GlobalBatchModel) -> list[Any]:
+    """Return each replica's own part of each running sum: put back as one sum they would round otherwise."""
+    local = model.distribute_strategy.experimental_local_results
+    return [part for variable in model.metrics_variables for part in local(variable.value)]
 
 
 def _in(variable, variables) -> bool:

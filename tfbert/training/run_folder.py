@@ -29,9 +29,7 @@ def run_folder(folder: Path | str, settings: dict) -> Iterator[Path]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise InputError(
-                f"{folder}: another run is using this folder. Wait for it, or name another."
-            ) from error
+            raise InputError(f"{folder}: another run is using this folder. Wait for it, or name another.") from error
         check_run_folder(folder, settings)
         if not (folder / _SETTINGS).exists():
             with written_beside(folder / _SETTINGS) as partial:

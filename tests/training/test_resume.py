@@ -1,0 +1,163 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from tfbert.errors import InputError
+from tfbert.training.resume import fit_resumable
+
+sys.path.insert(0, str(Path(__file__).parent))
+import toy
+
+TRAIN = """
+import os, sys, time
+sys.path.insert(0, sys.argv[1])
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+import json, keras, numpy as np, toy
+from tfbert.training.resume import fit_resumable
+
+class Count(keras.callbacks.Callback):
+    steps = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        if logs:
+            print("step", flush=True)
+            self.steps += 1
+            while self.steps == int(sys.argv[3]):
+                time.sleep(1)  # to be killed here
+
+model = toy.model(toy.mirrored(), dropout=0.5, policy=sys.argv[4], micro_batches=2)
+history = fit_resumable(model, toy.rows(7 * 9 + 3), epochs=3, folder=sys.argv[2], validation=toy.rows(20, seed=1),
+                        save_every_steps=2, callbacks=(Count(),))
+np.savez(sys.argv[2] + "/end.npz", *toy.weights(model))
+print(json.dumps(history))
+"""
+
+
+def start(folder, wait_at, policy):
+    return subprocess.Popen(
+        [sys.executable, "-c", TRAIN, str(Path(__file__).parent), str(folder), str(wait_at), policy],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+
+
+def finish(process):
+    out, error = process.communicate(timeout=300)
+    assert process.returncode == 0, error[-3000:]
+    return out.splitlines()
+
+
+@pytest.mark.parametrize("policy", ["float32", pytest.param("mixed_float16", marks=pytest.mark.slow)])
+def test_killed_inside_an_epoch_it_goes_on_bit_for_bit(tmp_path, policy):
+    """Dropout on, unequal weights, an odd last batch, two replicas; killed in the second epoch, after a save."""
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    first = start(undisturbed, 0, policy)
+    expected = finish(first)
+    process = start(killed, 15, policy)
+    for _ in range(15):
+        assert process.stdout.readline() == "step\n", process.stderr.read()[-3000:]
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    resumed = finish(start(killed, 0, policy))
+    assert expected.count("step") == 30
+    # Step 15 had not been saved: the save of step 14 was, which is the 4th of the second epoch.
+    assert resumed.count("step") == 16
+    assert resumed[-1] == expected[-1]
+    a, b = np.load(undisturbed / "end.npz"), np.load(killed / "end.npz")
+    for name in a.files:
+        np.testing.assert_array_equal(a[name], b[name])
+
+
+def test_a_finished_training_does_nothing_more(tmp_path):
+    batches = toy.rows(14)
+    model = toy.model()
+    history = fit_resumable(model, batches, epochs=2, folder=tmp_path)
+    before = toy.weights(model)
+    again = toy.model()
+    assert fit_resumable(again, batches, epochs=2, folder=tmp_path) == history
+    assert toy.largest_difference(before, toy.weights(again)) == 0.0
+
+
+class Worsen(keras.callbacks.Callback):
+    """Ruins the weights after the first epoch, so that validation loss rises."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch:
+            self.model.trainable_variables[-1].assign([5.0, -5.0, 0.0])
+
+
+def test_the_best_epoch_is_kept_and_patience_stops(tmp_path):
+    batches, validation = toy.rows(14), toy.rows(20, seed=1)
+    model = toy.model()
+    history = fit_resumable(
+        model, batches, epochs=9, folder=tmp_path, validation=validation, patience=2, callbacks=(Worsen(),)
+    )
+    assert len(history) == 3
+    best = min(logs["val_loss"] for logs in history)
+    assert best == history[0]["val_loss"]
+    logs = model.evaluate(validation.evaluation_dataset(), verbose=0, return_dict=True)
+    assert logs["loss"] == pytest.approx(best, abs=1e-6)
+    again = toy.model()
+    assert fit_resumable(again, batches, epochs=9, folder=tmp_path, validation=validation, patience=2) == history
+
+
+def test_a_state_of_another_model_is_refused(tmp_path):
+    fit_resumable(toy.model(), toy.rows(14), epochs=1, folder=tmp_path)
+    inputs = keras.Input((None,), dtype="int32", name="token_ids")
+    other = toy.GlobalBatchFunctional({"token_ids": inputs}, keras.layers.Embedding(30, 3)(inputs)[:, 0])
+    other.compile(toy.BertAdamW(1e-3), toy.LOSS)
+    with pytest.raises(InputError, match="another model"):
+        fit_resumable(other, toy.rows(14), epochs=1, folder=tmp_path)
+
+
+def test_a_truncated_state_is_refused(tmp_path):
+    fit_resumable(toy.model(), toy.rows(14), epochs=1, folder=tmp_path)
+    state = tmp_path / "state.safetensors"
+    state.write_bytes(state.read_bytes()[:-100])
+    with pytest.raises(InputError, match=r"state.safetensors.*Delete the file"):
+        fit_resumable(toy.model(), toy.rows(14), epochs=2, folder=tmp_path)
+
+
+def test_a_diverged_state_is_not_saved(tmp_path):
+    model = toy.model()
+    fit_resumable(model, toy.rows(14), epochs=1, folder=tmp_path)
+    good = (tmp_path / "state.safetensors").read_bytes()
+
+    class Diverge(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.model.trainable_variables[0].assign(np.full((30, 8), np.nan))
+
+    with pytest.raises(InputError, match="diverged"):
+        fit_resumable(toy.model(), toy.rows(14), epochs=2, folder=tmp_path, callbacks=(Diverge(),))
+    assert (tmp_path / "state.safetensors").read_bytes() == good
+
+
+def test_saves_by_the_clock(tmp_path):
+    class Wait(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 3:
+                time.sleep(0.3)
+                raise KeyboardInterrupt
+
+    batches = toy.rows(7 * 6)
+    with pytest.raises(KeyboardInterrupt):
+        fit_resumable(toy.model(), batches, epochs=1, folder=tmp_path, save_every_seconds=0.0, callbacks=(Wait(),))
+    steps = []
+
+    class Count(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            steps.extend([batch] if logs else [])
+
+    fit_resumable(toy.model(), batches, epochs=1, folder=tmp_path, callbacks=(Count(),))
+    assert steps == [3, 4, 5]

@@ -1,0 +1,38 @@
+"""The tokenizer that belongs to a checkpoint."""
+
+import json
+from pathlib import Path
+
+from tfbert.checkpoints.files import file_inside, read_json_object
+from tfbert.config import PUBLISHED_SIZES
+from tfbert.errors import InputError
+from tfbert.tokenization.tokenizer import BertTokenizer
+
+
+def load_tokenizer(
+    path: Path | str, *, vocabulary: Path | str | None = None, lowercase: bool | None = None
+) -> BertTokenizer:
+    """Return the tokenizer of a checkpoint folder.
+
+    Args:
+        path: the folder, with `vocab.txt` and, from transformers, `tokenizer_config.json`.
+        vocabulary: another vocabulary file to use.
+        lowercase: whether the vocabulary is uncased; None takes `do_lower_case` of `tokenizer_config.json`, and True
+            where a folder does not say, as the uncased models of Google's release do not.
+
+    Raises:
+        InputError: the vocabulary is missing or wrong, or `lowercase` contradicts `do_lower_case`.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise InputError(f"{path} is neither a checkpoint folder nor one of {', '.join(PUBLISHED_SIZES)}.")
+    stored = None
+    if (folder / "tokenizer_config.json").exists():
+        stored = read_json_object(folder, "tokenizer_config.json").get("do_lower_case")
+    if None not in (stored, lowercase) and stored != lowercase:
+        raise InputError(
+            f"{folder / 'tokenizer_config.json'} says do_lower_case={json.dumps(stored)}, which lowercase={lowercase} "
+            "contradicts: leave it out to use the checkpoint's own."
+        )
+    known = [choice for choice in (lowercase, stored, True) if choice is not None]
+    return BertTokenizer(vocabulary or file_inside(folder, "vocab.txt"), lowercase=known[0])

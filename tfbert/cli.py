@@ -1,0 +1,105 @@
+"""The command `tfbert`, and what all recipes share: flags made from their settings, errors in one line."""
+
+import argparse
+import dataclasses
+import importlib
+import os
+import pkgutil
+import runpy
+import sys
+import tempfile
+import types
+import typing
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tfbert.errors import InputError
+
+
+def setting(default: Any, help: str) -> Any:
+    """A field of a recipe's settings, with its default and what it means, unit included."""
+    return dataclasses.field(default=default, metadata={"help": help})
+
+
+def run_recipe(main: Callable[[Any], None], settings_class: type, argv: list[str] | None = None) -> None:
+    """Run `main` with settings read from flags; a user's mistake prints one line and exits with status 2."""
+    module = sys.modules[settings_class.__module__]
+    arguments = argparse.ArgumentParser(
+        description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    types_of = typing.get_type_hints(settings_class)
+    for field in dataclasses.fields(settings_class):
+        flag = "--" + field.name.replace("_", "-")
+        kind = types_of[field.name]
+        shown = f"{field.metadata['help']} (default: {field.default})".replace("%", "%%")
+        if kind is bool:
+            arguments.add_argument(flag, action=argparse.BooleanOptionalAction, default=field.default, help=shown)
+        else:
+            optional = isinstance(kind, types.UnionType)
+            parse = typing.get_args(kind)[0] if optional else kind
+            metavar = parse.__name__.upper()
+            arguments.add_argument(flag, type=parse, default=field.default, help=shown, metavar=metavar)
+    values = vars(arguments.parse_args(argv))
+    try:
+        settings = settings_class(**values)
+        import_tensorflow()
+        main(settings)
+    except InputError as error:
+        fail(str(error))
+    except OSError as error:
+        # A disk that is full, a folder that cannot be written: the system's word and the place say it.
+        place = f"{error.filename}: " if error.filename else ""
+        fail(f"{place}{error.strerror or error}. Free some space or choose another folder, and run the command again.")
+    except Exception as error:
+        if type(error).__name__ in ("ResourceExhaustedError", "FailedPreconditionError") and "space" in str(error):
+            fail(f"{str(error).splitlines()[0]}. Free some space and run the command again.")
+        raise
+
+
+def fail(message: str) -> typing.NoReturn:
+    """Print `message` as one line on standard error and exit with status 2."""
+    print("error: " + " ".join(message.split()), file=sys.stderr)
+    raise SystemExit(2)
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow without its banner, which goes past Python's streams; it is shown if the import fails."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # TensorFlow turns oneDNN on by itself only where the CPU has AVX-512 VNNI or better; it is faster without, too.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as banner:
+        os.dup2(banner.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+        except BaseException:
+            banner.seek(0)
+            os.write(kept, banner.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def _recipes() -> Iterator[tuple[str, str]]:
+    package = importlib.import_module("tfbert.recipes")
+    for module in pkgutil.iter_modules(package.__path__):
+        source = importlib.import_module(f"tfbert.recipes.{module.name}").__doc__ or ""
+        yield module.name.replace("_", "-"), source.strip().splitlines()[0]
+
+
+def main() -> None:
+    """List the recipes, or run one: `tfbert finetune-reviews --help`."""
+    if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
+        print("usage: tfbert RECIPE [FLAGS]\n\nrecipes, each with a --help of its own:")
+        for name, line in _recipes():
+            print(f"  {name:<20} {line}")
+        return
+    name = sys.argv[1]
+    if name not in dict(_recipes()):
+        fail(f"unknown recipe {name!r}: choose one of {', '.join(dict(_recipes()))}.")
+    sys.argv = [f"tfbert {name}", *sys.argv[2:]]
+    runpy.run_module(f"tfbert.recipes.{name.replace('-', '_')}", run_name="__main__", alter_sys=False)
