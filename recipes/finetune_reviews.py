@@ -54,19 +54,14 @@ class Settings:
     def __post_init__(self):
         for name, words in (("split", ("grouped", "random")), ("class_weights", ("none", "balanced"))):
             if getattr(self, name) not in words:
-                raise InputError(
-                    f"--{name.replace('_', '-')} must be one of {words}; received {getattr(self, name)!r}."
-                )
-        at_least_one = ("batch_size", "micro_batches", "epochs", "patience")
-        wrong = [name for name in at_least_one if getattr(self, name) is not None and getattr(self, name) < 1]
-        if wrong:
-            raise InputError(
-                f"{', '.join(wrong)} must be at least 1; received {[getattr(self, name) for name in wrong]}."
-            )
+                flag = f"--{name.replace('_', '-')}"
+                raise InputError(f"{flag} must be one of {', '.join(words)}; received {getattr(self, name)!r}.")
+        for name in ("batch_size", "micro_batches", "epochs", "patience"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"--{name.replace('_', '-')} must be at least 1; received {value}.")
         if not self.seed_list:
-            raise InputError(
-                f"--seeds must be whole numbers with commas between, such as 0,1,2; received {self.seeds!r}."
-            )
+            raise InputError(f"--seeds must be different whole numbers, such as 0,1,2; received {self.seeds!r}.")
 
     @property
     def seed_list(self) -> list[int]:

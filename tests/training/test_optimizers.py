@@ -67,7 +67,9 @@ def test_against_googles_optimizer(options):
 
 
 def test_what_is_decayed():
-    encoder_like = [keras.Variable(np.ones(2, "float32"), name=name) for name in ("kernel", "embeddings", "bias", "gamma", "beta")]
+    encoder_like = [
+        keras.Variable(np.ones(2, "float32"), name=name) for name in ("kernel", "embeddings", "bias", "gamma", "beta")
+    ]
     optimizer = BertAdamW(1.0)
     assert [optimizer.decays(variable) for variable in encoder_like] == [True, True, False, False, False]
     optimizer.apply([keras.ops.zeros(2)] * 5, encoder_like)

@@ -45,7 +45,7 @@ def bucket_lengths(lengths: np.ndarray, num_buckets: int = 16) -> np.ndarray:
     return np.array(chosen[::-1])
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class LengthBatches:
     """Rows of token ids, cut into batches of like length.
 
@@ -61,6 +61,9 @@ class LengthBatches:
         num_buckets: number of padded lengths; default 16.
         seed: fixes the batches of each epoch.
 
+    Attributes:
+        lengths, padded_lengths: tokens of each row, and the length of its bucket, int64 (rows,).
+
     Raises:
         InputError: if there are no rows, or the counts of rows, labels and weights differ.
     """
@@ -71,6 +74,8 @@ class LengthBatches:
     weights: np.ndarray | None = None
     num_buckets: int = 16
     seed: int = 0
+    lengths: np.ndarray = dataclasses.field(init=False)
+    padded_lengths: np.ndarray = dataclasses.field(init=False)
 
     def __post_init__(self):
         counts = [len(self.token_ids), len(self.labels), len(self.labels if self.weights is None else self.weights)]

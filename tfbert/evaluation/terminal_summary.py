@@ -13,7 +13,8 @@ def terminal_summary(report: ReviewReport) -> str:
     ]
     spread = summary["accuracy"].standard_deviation
     name = report.model_name + ("" if spread is None else f", mean of {len(report.seeds)} seeds")
-    rows.append((name, *(summary[key].mean for key in ("accuracy", "macro_f1", "log_loss", "ece_after"))))
+    accuracy, macro_f1, log_loss, ece = (summary[key].mean for key in ("accuracy", "macro_f1", "log_loss", "ece_after"))
+    rows.append((name, accuracy, macro_f1, log_loss, ece))
     width = max(len(row[0]) for row in rows)
     lines = [" " * width + "".join(f"{column:>10}" for column in columns)]
     lines += [f"{row[0]:<{width}}" + "".join(f"{value:>10.3f}" for value in row[1:]) for row in rows]

@@ -5,6 +5,6 @@ import keras
 if keras.backend.backend() == "tensorflow":
     from tfbert.training.step import GlobalBatchModel as BertModel
 else:
-    from keras import Model as BertModel
+    from keras import Model as BertModel  # type: ignore[no-redef]
 
 __all__ = ["BertModel"]

@@ -1,6 +1,7 @@
 """BERT's optimizer, clipping where distributed training needs it."""
 
 import contextlib
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -10,7 +11,11 @@ from tfbert.errors import InputError
 _NOT_DECAYED = ("bias", "gamma", "beta")
 
 
-class ClipAfterAllReduce:
+# What the class below is mixed into is Keras's; this tells type checkers so.
+_Mixin: Any = object
+
+
+class ClipAfterAllReduce(_Mixin):
     """Mix in before a Keras optimizer to clip the gradient of the global batch.
 
     Keras clips each replica's own gradient before the sum over replicas, which loosens the limit with every replica.

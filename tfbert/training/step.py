@@ -1,5 +1,7 @@
 """The train step: one global batch, whatever the number of replicas and micro-batches."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 from keras.src.models.functional import Functional
@@ -10,7 +12,11 @@ from tfbert.training.optimizers import ClipAfterAllReduce
 _SPARSE_LOSSES = (keras.losses.SparseCategoricalCrossentropy, keras.losses.sparse_categorical_crossentropy)
 
 
-class GlobalBatchTraining:
+# What the class below is mixed into is Keras's; this tells type checkers so.
+_Mixin: Any = object
+
+
+class GlobalBatchTraining(_Mixin):
     """The part of a Keras model that makes `fit` train on the global batch, not on the mean of its replicas' means.
 
     Keras 3.15 averages each replica's loss on its own, clips each replica's gradient before the sum over replicas and
@@ -29,6 +35,9 @@ class GlobalBatchTraining:
     `fit`, `evaluate`, `predict`, `train_on_batch`, callbacks and saving are Keras's. Use it as `GlobalBatchModel` or
     `GlobalBatchFunctional`.
     """
+
+    train_function: Any
+    test_function: Any
 
     def compile(
         self,

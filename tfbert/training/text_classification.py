@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from tfbert.checkpoints import load_encoder
-from tfbert.config import BertConfig
+from tfbert.config import PUBLISHED_SIZES, BertConfig
 from tfbert.data.batching import LengthBatches
 from tfbert.errors import InputError
 from tfbert.models.classifier import BertClassifier
@@ -67,14 +67,24 @@ class TextClassification:
     freeze_layers: int = 0
     jit_compile: bool = False
     save_every_seconds: float = 120.0
+    num_parameters: int = dataclasses.field(init=False)
+
+    @property
+    def from_scratch(self) -> bool:
+        """Whether `encoder` is a published size."""
+        return self.encoder in PUBLISHED_SIZES
+
+    @property
+    def num_epochs(self) -> int:
+        """`epochs`, or its default."""
+        return self.epochs or (8 if self.from_scratch else 3)
+
+    @property
+    def peak_learning_rate(self) -> float:
+        """`learning_rate`, or its default."""
+        return self.learning_rate or (5e-4 if self.from_scratch else 5e-5)
 
     def __post_init__(self):
-        from_scratch = not Path(self.encoder).is_dir()
-        defaults = {"epochs": 8 if from_scratch else 3, "learning_rate": 5e-4 if from_scratch else 5e-5}
-        for name, value in defaults.items():
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, value)
-        object.__setattr__(self, "from_scratch", from_scratch)
         parts = self.placement.strategy.num_replicas_in_sync * self.micro_batches
         if self.batch_size % parts:
             raise InputError(
@@ -134,10 +144,10 @@ class TextClassification:
         classifier = self.classifier(seed)
         classifier.freeze(embeddings=self.freeze_embeddings, layers=self.freeze_layers)
         training = dataclasses.replace(training, seed=seed, weights=self._weights(training.labels))
-        steps = self.epochs * training.steps_per_epoch
+        steps = self.num_epochs * training.steps_per_epoch
         with self.placement.strategy.scope():
             # Without bias correction fine-tuning is unstable (Mosbach et al. 2021, section 5.1).
-            schedule = LinearWarmupDecay(self.learning_rate, steps, int(self.warmup_share * steps))
+            schedule = LinearWarmupDecay(self.peak_learning_rate, steps, int(self.warmup_share * steps))
             optimizer = BertAdamW(schedule, bias_correction=True)
             for depth, variables in enumerate(reversed(classifier.depth_groups())):
                 optimizer.set_learning_rate_multiplier(variables, self.layer_decay**depth)
@@ -152,12 +162,12 @@ class TextClassification:
         history = fit_resumable(
             classifier,
             training,
-            epochs=self.epochs,
+            epochs=self.num_epochs,
             folder=folder,
             validation=validation,
             patience=self.patience,
             save_every_seconds=self.save_every_seconds,
-            callbacks=(Progress(training, self.epochs),),
+            callbacks=(Progress(training, self.num_epochs),),
         )
         return classifier, history
 
@@ -168,8 +178,8 @@ class TextClassification:
         tokens = training.tokens_per_epoch / training.steps_per_epoch
         return (
             f"model     {self.encoder}, {self.num_parameters:,} parameters, on {self.placement.description}\n"
-            f"training  {len(training.labels):,} reviews, {self.epochs} epochs of {training.steps_per_epoch} steps at "
-            f"most\n          batch {per_part} x {replicas} replicas x {self.micro_batches} micro-batches = "
+            f"training  {len(training.labels):,} reviews, at most {self.num_epochs} epochs of "
+            f"{training.steps_per_epoch} steps\n          batch {per_part} x {replicas} replicas x {self.micro_batches} micro-batches = "
             f"{self.batch_size} reviews, {tokens:,.0f} tokens a step, padding {training.padding_share():.0%}"
         )
 

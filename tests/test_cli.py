@@ -1,0 +1,98 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+
+
+def run(*arguments, cwd=None):
+    return subprocess.run(
+        [sys.executable, "-c", "from tfbert.cli import main; main()", *arguments],
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+        cwd=cwd,
+    )
+
+
+def test_lists_the_recipes():
+    done = run()
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if line.startswith("  finetune-reviews ")]
+    assert [line for line in lines if line.startswith("  make-sample ")]
+
+
+def test_an_unknown_recipe_is_one_line_and_status_2():
+    done = run("finetune-review")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: unknown recipe 'finetune-review': choose one of finetune-reviews,")
+
+
+def test_help_tells_every_setting_with_its_default():
+    done = run("finetune-reviews", "--help")
+    assert done.returncode == 0
+    assert "--max-length INT" in done.stdout
+    assert "(default: 160)" in done.stdout
+
+
+SCRIPT = """
+import dataclasses, errno, sys
+from tfbert.cli import run_recipe, setting
+from tfbert.errors import InputError
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    how: str = setting("well", "how it goes, 100 % of it")
+    times: int | None = setting(None, "how often")
+    loudly: bool = setting(False, "whether to shout")
+
+def main(settings):
+    if settings.how == "input":
+        raise InputError("the rule;\\n   what came; what to do")
+    if settings.how == "disk":
+        raise OSError(errno.ENOSPC, "No space left on device", "/some/file")
+    if settings.how == "defect":
+        raise ValueError("ours")
+    print(settings)
+
+run_recipe(main, Settings)
+"""
+
+
+def recipe(tmp_path, *arguments):
+    (tmp_path / "recipe.py").write_text(SCRIPT)
+    return subprocess.run(
+        [sys.executable, str(tmp_path / "recipe.py"), *arguments], capture_output=True, text=True, env=ENVIRONMENT
+    )
+
+
+def test_settings_come_from_flags_and_tensorflow_starts_quietly(tmp_path):
+    done = recipe(tmp_path, "--times", "3", "--loudly")
+    assert done.stdout == "Settings(how='well', times=3, loudly=True)\n"
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--how", "input"], "error: the rule; what came; what to do\n"),
+        (["--how", "disk"], "error: /some/file: No space left on device. Free some space"),
+        (["--hwo", "well"], "unrecognized arguments: --hwo"),
+        (["--tim", "3"], "unrecognized arguments: --tim"),
+        (["--times", "often"], "invalid int value: 'often'"),
+    ],
+)
+def test_mistakes_exit_with_status_2_and_no_traceback(tmp_path, arguments, message):
+    done = recipe(tmp_path, *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_our_own_defects_keep_their_traceback(tmp_path):
+    done = recipe(tmp_path, "--how", "defect")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr

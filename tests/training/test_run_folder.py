@@ -1,0 +1,66 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tfbert.errors import InputError
+from tfbert.training.run_folder import check_run_folder, finish, run_folder
+
+SETTINGS = {"epochs": 3, "seeds": "0,1"}
+
+
+def test_a_new_run_keeps_its_settings(tmp_path):
+    with run_folder(tmp_path / "a" / "run", SETTINGS) as folder:
+        assert json.loads((folder / "settings.json").read_text()) == SETTINGS
+
+
+def test_an_unfinished_run_goes_on_with_the_same_settings_only(tmp_path):
+    with run_folder(tmp_path, SETTINGS):
+        pass
+    with run_folder(tmp_path, dict(SETTINGS)):
+        pass
+    with pytest.raises(InputError, match="epochs was 3, now 4"):
+        check_run_folder(tmp_path, {**SETTINGS, "epochs": 4})
+
+
+def test_a_finished_run_is_refused(tmp_path):
+    with run_folder(tmp_path, SETTINGS) as folder:
+        finish(folder, {"accuracy": 0.5})
+    with pytest.raises(InputError, match="finished run"), run_folder(tmp_path, SETTINGS):
+        pass
+
+
+def test_a_second_run_at_the_same_time_is_refused_until_the_first_dies(tmp_path):
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys, time\nfrom tfbert.training.run_folder import run_folder\n"
+            f"with run_folder({str(tmp_path)!r}, {SETTINGS!r}):\n    print('held', flush=True)\n    time.sleep(60)",
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(InputError, match="another run"), run_folder(tmp_path, SETTINGS):
+            pass
+        holder.kill()
+    with run_folder(tmp_path, SETTINGS):
+        pass
+
+
+def test_other_folders_are_left_alone(tmp_path):
+    (tmp_path / "thesis.doc").write_text("years of work")
+    with pytest.raises(InputError, match="other files"), run_folder(tmp_path, SETTINGS):
+        pass
+    with pytest.raises(InputError, match="is a file"), run_folder(tmp_path / "thesis.doc", SETTINGS):
+        pass
+    assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.doc"]
+
+
+def test_broken_settings_are_named(tmp_path):
+    (tmp_path / "settings.json").write_text("{")
+    with pytest.raises(InputError, match=r"settings.json: not JSON"):
+        check_run_folder(tmp_path, SETTINGS)
