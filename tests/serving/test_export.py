@@ -22,7 +22,7 @@ answer = loaded.signatures["serving_default"](text=tf.constant(["I love this app
 tokens = loaded.signatures["tokens"](**{
     name: tf.constant(rows, tf.int32) for name, rows in json.loads(sys.argv[2]).items()})
 embedded = loaded.signatures["embed"](text=tf.constant(["I love this app!"]))
-assert not [name for name in sys.modules if name.split(".")[0] in ("tfbert", "keras", "tensorflow_text")]
+assert not [name for name in sys.modules if name.split(".")[0] in ("tfbert", "tensorflow_text", "keras_hub")]
 print(json.dumps([answer["label"].numpy().astype(str).tolist(), answer["probabilities"].numpy().tolist(),
                   tokens["probabilities"].numpy().tolist(), embedded["embeddings"].shape.as_list()]))
 """
@@ -38,7 +38,7 @@ def classifier(tokenizer, strategy=None, labels=("bad", "so-so", "good")):
     with (strategy or tf.distribute.get_strategy()).scope():
         built = tfbert.BertClassifier(tfbert.BertEncoder(config), labels=labels)
     rng = np.random.default_rng(0)
-    built.set_weights([rng.normal(0, 0.2, w.shape).astype("float32") for w in built.get_weights()])
+    built.set_weights([rng.normal(0, 0.6, w.shape).astype("float32") for w in built.get_weights()])
     return built
 
 
@@ -102,6 +102,7 @@ def test_moved_into_a_process_that_knows_tensorflow_alone(exported, tokenizer, t
 
 
 def test_saved_model_cli_runs_it(exported, tmp_path):
+    """It loads with a session and the saver's restore op, as TensorFlow Serving does."""
     command = [
         sys.executable,
         "-c",
@@ -109,9 +110,9 @@ def test_saved_model_cli_runs_it(exported, tmp_path):
         *("run", "--dir", str(exported[1]), "--tag_set", "serve", "--signature_def", "serving_default"),
         *("--input_exprs", "text=[b'great app']", "--outdir", str(tmp_path)),
     ]
-    subprocess.run(command, capture_output=True, check=True)
-    assert np.load(tmp_path / "probabilities.npy").shape == (1, 3)
-    assert "great" not in str(np.load(tmp_path / "label.npy"))
+    out = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+    assert any(f"[b'{label}']" in out for label in exported[0].labels)
+    assert np.load(tmp_path / "probabilities.npy").sum() == pytest.approx(1, abs=1e-6)
 
 
 def test_ops_are_core_and_the_vocabulary_an_asset(exported, tokenizer):

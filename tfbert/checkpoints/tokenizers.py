@@ -2,16 +2,19 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tfbert.checkpoints.files import file_inside, read_json_object
 from tfbert.config import PUBLISHED_SIZES
 from tfbert.errors import InputError
-from tfbert.tokenization.tokenizer import BertTokenizer
+
+if TYPE_CHECKING:
+    from tfbert.tokenization.tokenizer import BertTokenizer
 
 
 def load_tokenizer(
     path: Path | str, *, vocabulary: Path | str | None = None, lowercase: bool | None = None
-) -> BertTokenizer:
+) -> "BertTokenizer":
     """Return the tokenizer of a checkpoint folder.
 
     Args:
@@ -23,6 +26,9 @@ def load_tokenizer(
     Raises:
         InputError: the vocabulary is missing or wrong, or `lowercase` contradicts `do_lower_case`.
     """
+    # Encoders load where TensorFlow is not installed; a tokenizer needs it.
+    from tfbert.tokenization.tokenizer import BertTokenizer
+
     folder = Path(path)
     if not folder.is_dir():
         raise InputError(f"{path} is neither a checkpoint folder nor one of {', '.join(PUBLISHED_SIZES)}.")

@@ -1,6 +1,5 @@
 """The layers of BERT, written with Keras alone."""
 
-from tfbert.layers.dropout import Dropout
 from tfbert.layers.embeddings import Embeddings
 from tfbert.layers.encoder_block import EncoderBlock
 from tfbert.layers.feed_forward import FeedForward
@@ -8,4 +7,4 @@ from tfbert.layers.layer_norm import LayerNorm
 from tfbert.layers.pooler import Pooler
 from tfbert.layers.self_attention import SelfAttention
 
-__all__ = ["Dropout", "Embeddings", "EncoderBlock", "FeedForward", "LayerNorm", "Pooler", "SelfAttention"]
+__all__ = ["Embeddings", "EncoderBlock", "FeedForward", "LayerNorm", "Pooler", "SelfAttention"]

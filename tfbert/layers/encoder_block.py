@@ -3,7 +3,6 @@
 import keras
 
 from tfbert.layers.arguments import check_rates, check_sizes
-from tfbert.layers.dropout import Dropout
 from tfbert.layers.feed_forward import FeedForward
 from tfbert.layers.layer_norm import LayerNorm
 from tfbert.layers.self_attention import SelfAttention
@@ -70,9 +69,9 @@ class EncoderBlock(keras.layers.Layer):
             self.intermediate_dim, self.hidden_dim, activation=self.activation, name="feed_forward", **shared
         )
         dtype, epsilon, rate = self.dtype_policy, self.layer_norm_epsilon, self.dropout_rate
-        self.attention_dropout = Dropout(rate, dtype=dtype, name="attention_dropout")
+        self.attention_dropout = keras.layers.Dropout(rate, dtype=dtype, name="attention_dropout")
         self.attention_layer_norm = LayerNorm(epsilon, dtype=dtype, name="attention_layer_norm")
-        self.output_dropout = Dropout(rate, dtype=dtype, name="output_dropout")
+        self.output_dropout = keras.layers.Dropout(rate, dtype=dtype, name="output_dropout")
         self.output_layer_norm = LayerNorm(epsilon, dtype=dtype, name="output_layer_norm")
         for layer in (
             self.attention,

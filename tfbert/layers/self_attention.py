@@ -7,7 +7,6 @@ from keras import ops
 
 from tfbert.errors import InputError
 from tfbert.layers.arguments import check_rates, check_sizes
-from tfbert.layers.dropout import Dropout
 
 if keras.backend.backend() == "tensorflow":
     from tfbert.layers.tensorflow_kernels import matmul_transposed, softmax
@@ -72,7 +71,7 @@ class SelfAttention(keras.layers.Layer):
         """Create the two products and the dropout."""
         self.query_key_value = self._dense(3 * self.hidden_dim, "query_key_value")
         self.output_dense = self._dense(self.hidden_dim, "output_dense")
-        self.dropout = Dropout(self.attention_dropout_rate, dtype=self.dtype_policy, name="dropout")
+        self.dropout = keras.layers.Dropout(self.attention_dropout_rate, dtype=self.dtype_policy, name="dropout")
         self.dropout.build((None, self.num_heads, None, None))
 
     def _dense(self, units: int, name: str) -> keras.layers.Dense:

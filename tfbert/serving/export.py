@@ -95,7 +95,10 @@ class _Serving(tf.Module):
     def __init__(self, classifier: BertClassifier, tokenizer: BertTokenizer, max_length: int, temperature: float):
         super().__init__()
         self.tokenizer = tokenizer
-        self._classifier = classifier
+        # Tracked as plain variables: tracked as a Keras model they are not restored by loaders of the session kind,
+        # TensorFlow Serving's among them.
+        self.variables_of_classifier = [variable.value for variable in classifier.variables]
+        object.__setattr__(self, "_classifier", classifier)
         self._max_length = max_length
         self._temperature = temperature
 

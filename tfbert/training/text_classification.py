@@ -179,7 +179,8 @@ class TextClassification:
         return (
             f"model     {self.encoder}, {self.num_parameters:,} parameters, on {self.placement.description}\n"
             f"training  {len(training.labels):,} reviews, at most {self.num_epochs} epochs of "
-            f"{training.steps_per_epoch} steps\n          batch {per_part} x {replicas} replicas x {self.micro_batches} micro-batches = "
+            f"{training.steps_per_epoch} steps\n          batch {per_part} x {replicas} replicas x "
+            f"{self.micro_batches} micro-batches = "
             f"{self.batch_size} reviews, {tokens:,.0f} tokens a step, padding {training.padding_share():.0%}"
         )
 

@@ -1,5 +1,0 @@
-"""Dropout."""
-
-import keras
-
-Dropout = keras.layers.Dropout
