@@ -13,6 +13,7 @@ command.
 import dataclasses
 import platform
 from importlib.metadata import version
+from pathlib import Path
 
 from tfbert.cli import run_recipe, setting
 from tfbert.config import PUBLISHED_SIZES
@@ -175,7 +176,7 @@ def main(settings: Settings) -> None:
         # 6. The report.
         report = evaluation.ReviewReport(
             title="Sentiment of app reviews",
-            model_name=f"BERT ({settings.encoder})",
+            model_name=f"BERT ({Path(settings.encoder).name})",
             settings=dataclasses.asdict(settings),
             versions={"python": platform.python_version(), "hardware": task.placement.description}
             | {name: version(name) for name in ("tfbert", "tensorflow", "keras", "numpy", "scikit-learn")},
