@@ -133,7 +133,7 @@ def main(settings: Settings) -> None:
         classes = len(reviews.label_names)
         tfidf = evaluation.TfidfBaseline(classes).fit(train_texts, train_labels)
         guesses = {
-            "majority class": evaluation.majority_baseline(train_labels, classes, len(test_labels)),
+            "the majority class": evaluation.majority_baseline(train_labels, classes, len(test_labels)),
             "TF-IDF + logistic regression": tfidf.predict_probabilities(test_texts),
         }
         baselines = {

@@ -57,7 +57,7 @@ def test_outputs(encoder):
     np.testing.assert_array_equal(outputs["hidden_states"][-1], outputs["sequence_output"])
     assert [scores.shape for scores in outputs["attention_scores"]] == [(5, 2, 11, 11)] * 3
     for scores in outputs["attention_scores"]:
-        np.testing.assert_allclose(np.sum(scores, -1), 1, atol=1e-6)
+        np.testing.assert_allclose(np.sum(scores, -1), 1, atol=5e-6)
     plain = BertEncoder(CONFIG)
     assert set(plain(make_inputs())) == {"sequence_output", "pooled_output"}
 
@@ -66,7 +66,7 @@ def test_hidden_states_are_the_embeddings_and_each_block(encoder):
     inputs = make_inputs()
     states = encoder(inputs)["hidden_states"]
     np.testing.assert_array_equal(states[0], encoder.embeddings(inputs["token_ids"], inputs["segment_ids"]))
-    np.testing.assert_allclose(states[2], encoder.blocks[1](states[1], padding_mask=inputs["padding_mask"]), atol=1e-6)
+    np.testing.assert_allclose(states[2], encoder.blocks[1](states[1], padding_mask=inputs["padding_mask"]), atol=5e-6)
 
 
 def test_padding_does_not_change_real_positions(encoder):
@@ -78,7 +78,7 @@ def test_padding_does_not_change_real_positions(encoder):
     changed["segment_ids"][pads] = 1 - changed["segment_ids"][pads]
     longer = {name: np.pad(value, ((0, 0), (0, 2))) for name, value in changed.items()}
     before, after = encoder(inputs), encoder(longer)
-    np.testing.assert_allclose(before["pooled_output"], after["pooled_output"], atol=1e-6)
+    np.testing.assert_allclose(before["pooled_output"], after["pooled_output"], atol=5e-6)
     np.testing.assert_allclose(
         before["sequence_output"].numpy()[~pads], after["sequence_output"].numpy()[:, :11][~pads], atol=2e-6
     )
@@ -145,7 +145,7 @@ def test_dynamic_shapes_in_one_trace(encoder):
     )
     for batch, length in ((2, 3), (5, 11)):
         inputs = make_inputs(batch, length)
-        np.testing.assert_allclose(function(inputs), encoder(inputs)["sequence_output"], atol=1e-6)
+        np.testing.assert_allclose(function(inputs), encoder(inputs)["sequence_output"], atol=5e-6)
     assert function.experimental_get_tracing_count() == 1
 
 
@@ -159,7 +159,7 @@ def test_inside_mirrored_strategy():
         lambda context: halves[context.replica_id_in_sync_group]
     )
     outputs = strategy.run(tf.function(lambda x: mirrored(x)["pooled_output"]), (distributed,))
-    np.testing.assert_allclose(tf.concat(outputs.values, 0), mirrored(inputs)["pooled_output"], atol=1e-6)
+    np.testing.assert_allclose(tf.concat(outputs.values, 0), mirrored(inputs)["pooled_output"], atol=5e-6)
 
 
 def test_symbolic_call_and_a_functional_model(encoder):
@@ -169,7 +169,7 @@ def test_symbolic_call_and_a_functional_model(encoder):
     assert len(outputs["hidden_states"]) == 4
     model = keras.Model(symbolic, outputs["pooled_output"])
     np.testing.assert_allclose(
-        model.predict(make_inputs(), verbose=0), encoder(make_inputs())["pooled_output"], atol=1e-6
+        model.predict(make_inputs(), verbose=0), encoder(make_inputs())["pooled_output"], atol=5e-6
     )
 
 
@@ -209,7 +209,7 @@ encoder = keras.saving.load_model(sys.argv[1])
 data = np.load(sys.argv[2])
 inputs = {name: data[name] for name in ("token_ids", "segment_ids", "padding_mask")}
 outputs = encoder.predict(inputs, verbose=0)
-np.testing.assert_allclose(outputs["sequence_output"], data["sequence_output"], atol=1e-6)
+np.testing.assert_allclose(outputs["sequence_output"], data["sequence_output"], atol=5e-6)
 assert len(outputs["hidden_states"]) == 4 and encoder.config.dropout_rate == 0.5
 """
 

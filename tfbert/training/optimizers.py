@@ -81,9 +81,10 @@ class BertAdamW(ClipAfterAllReduce, keras.optimizers.Optimizer):
 
     Example:
 
-    >>> optimizer = BertAdamW(LinearWarmupDecay(2e-5, total_steps=1000, warmup_steps=100))
-    >>> optimizer.weight_decay, optimizer.epsilon
-    (0.01, 1e-06)
+    >>> weights = keras.Variable([1.0, 1.0], name="kernel")
+    >>> BertAdamW(learning_rate=0.1).apply([keras.ops.convert_to_tensor([0.5, 0.0])], [weights])
+    >>> [round(float(weight), 3) for weight in weights.numpy()]
+    [0.683, 0.999]
     """
 
     def __init__(
