@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,7 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "TF_
 
 def run(*arguments, cwd=None):
     return subprocess.run(
-        [sys.executable, "-c", "from tfbert.cli import main; main()", *arguments],
+        [Path(sys.executable).with_name("tfbert"), *arguments],
         capture_output=True,
         text=True,
         env=ENVIRONMENT,

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tfbert.data.batching import LengthBatches, bucket_lengths
 from tfbert.errors import InputError
+from tfbert.training import pick_placement
 
 
 def rows(count=131, batch_size=16, seed=0, **options):
@@ -81,7 +82,7 @@ def test_a_dataset_starts_anywhere():
 
 def test_evaluation_sees_each_row_once_on_two_replicas():
     batches = rows()
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = pick_placement("mirrored").strategy
     seen, sizes = [], []
     for inputs, _, _ in strategy.experimental_distribute_dataset(batches.evaluation_dataset()):
         parts = strategy.experimental_local_results(inputs["token_ids"])
@@ -92,7 +93,7 @@ def test_evaluation_sees_each_row_once_on_two_replicas():
 
 
 def test_a_training_batch_is_divided_between_replicas():
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = pick_placement("mirrored").strategy
     sizes = [
         [part.shape[0] for part in strategy.experimental_local_results(labels)]
         for _, labels, _ in strategy.experimental_distribute_dataset(rows().training_dataset(1))

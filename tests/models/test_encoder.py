@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfbert.config import BertConfig
 from tfbert.errors import InputError
 from tfbert.models import BertEncoder
+from tfbert.training import pick_placement
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = BertConfig(
@@ -150,7 +151,7 @@ def test_dynamic_shapes_in_one_trace(encoder):
 
 
 def test_inside_mirrored_strategy():
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = pick_placement("mirrored").strategy
     with strategy.scope():
         mirrored = BertEncoder(CONFIG)
     inputs = make_inputs(batch=4)

@@ -11,6 +11,7 @@ import tfbert
 from tfbert.data import sample_vocabulary
 from tfbert.errors import InputError
 from tfbert.serving import export, largest_difference
+from tfbert.training import pick_placement
 
 TEXTS = ["I love this app!", "", "It crashes. " * 40, "Größe 👍 caf\u00e9", "ok", "\u2028", b"\xff\xfe bad bytes"] * 4
 
@@ -144,7 +145,7 @@ def test_versions(tokenizer, tmp_path):
 
 
 def test_a_classifier_built_under_a_strategy(tokenizer, tmp_path):
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = pick_placement("mirrored").strategy
     model = classifier(tokenizer, strategy)
     path = export(model, tokenizer, tmp_path / "m")
     assert largest_difference(path, TEXTS, expected(classifier(tokenizer), tokenizer, TEXTS, 1.0, 128)) < 1e-5

@@ -1,7 +1,9 @@
+import keras
+import numpy as np
 import pytest
 
 from tfbert.errors import InputError
-from tfbert.training import strategies
+from tfbert.training import BertAdamW, GlobalBatchFunctional, strategies
 from tfbert.training.strategies import pick_placement
 
 
@@ -9,6 +11,18 @@ def test_mirrored_takes_the_logical_cpu_devices_where_there_is_no_gpu():
     placement = pick_placement("mirrored", "float32")
     assert placement.strategy.num_replicas_in_sync == 2
     assert placement.dtype_policy == "float32"
+
+
+def test_one_process_has_one_mirrored_strategy():
+    """Models of different sizes train one after the other: two strategies would mix up their all-reduces."""
+    assert pick_placement("mirrored").strategy is pick_placement("mirrored").strategy
+    for units in (3, 5):
+        strategy = pick_placement("mirrored").strategy
+        with strategy.scope():
+            inputs = keras.Input((2,))
+            model = GlobalBatchFunctional(inputs, keras.layers.Dense(units)(inputs))
+            model.compile(BertAdamW(0.1), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        assert model.fit(np.ones((4, 2)), np.zeros(4, "int32"), verbose=0).history["loss"][0] > 0
 
 
 def test_auto_on_a_cpu():

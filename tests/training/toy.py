@@ -4,16 +4,15 @@ import contextlib
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from tfbert.data.batching import LengthBatches
-from tfbert.training import BertAdamW, GlobalBatchFunctional, LinearWarmupDecay
+from tfbert.training import BertAdamW, GlobalBatchFunctional, LinearWarmupDecay, pick_placement
 
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
 def mirrored():
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    return pick_placement("mirrored").strategy
 
 
 def rows(count, seed=0):

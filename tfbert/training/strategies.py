@@ -1,6 +1,7 @@
 """Which devices train, and in which precision."""
 
 import dataclasses
+import functools
 import os
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def pick_placement(strategy: str = "auto", precision: str = "auto") -> Placement
         strategy = "mirrored" if len(gpus) > 1 else "gpu" if gpus else "cpu"
     picked: tf.distribute.Strategy
     if strategy == "mirrored":
-        picked = tf.distribute.MirroredStrategy([device.name for device in gpus or cpus])
+        picked = _mirrored(tuple(device.name for device in gpus or cpus))
         where = f"{picked.num_replicas_in_sync} {'GPUs' if gpus else 'logical CPU devices'}, mirrored"
     elif strategy == "multi_worker":
         picked = tf.distribute.MultiWorkerMirroredStrategy()
@@ -64,6 +65,13 @@ def pick_placement(strategy: str = "auto", precision: str = "auto") -> Placement
         how = f"{precision} (as asked)"
     policy = "float32" if precision == "float32" else f"mixed_{precision}"
     return Placement(picked, policy, f"{where}, {how}")
+
+
+@functools.cache
+def _mirrored(devices: tuple[str, ...]) -> tf.distribute.MirroredStrategy:
+    # One for the process: each new one numbers its all-reduces from the same start, and the runtime then takes them for
+    # those of the one before ("Shape mismatch in the collective instance").
+    return tf.distribute.MirroredStrategy(devices)
 
 
 def _gpu_bfloat16() -> tuple[bool, str]:
