@@ -303,28 +303,3 @@ def test_importing_the_tokenizer_imports_no_tensorflow_text():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
-
-
-@pytest.mark.slow
-def test_speed(full, reviews):
-    """The bars are 1 million tokens a second on 2 cores (in CPU seconds: the machine may be busy) and 1 ms."""
-    tokenizer = full[0][True]
-    batches = [tf.constant(reviews[begin : begin + 512]) for begin in range(0, 6144, 512)]
-    count = sum(tf.size(tokenizer.tokenize(batch).values).numpy() for batch in batches)
-    seconds = []
-    for _ in range(5):
-        begin = time.process_time()
-        for batch in batches:
-            tokenizer.tokenize(batch)
-        seconds.append(time.process_time() - begin)
-    assert 2 * count / min(seconds) > 1e6
-    one = tf.constant([next(review for review in reviews if 150 < len(review) < 200)])
-    tokenize = tf.function(lambda texts: tokenizer.tokenize(texts).values).get_concrete_function(
-        tf.TensorSpec([None], tf.string)
-    )
-    seconds = []
-    for _ in range(500):
-        begin = time.perf_counter()
-        tokenize(one)
-        seconds.append(time.perf_counter() - begin)
-    assert min(seconds) < 1e-3

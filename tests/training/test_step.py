@@ -45,7 +45,7 @@ def one_replica(batches):
         {"micro_batches": 3},
         {"mirror": True, "micro_batches": 2},
         {"mirror": True, "micro_batches": 2, "jit_compile": True},
-        {"jit_compile": True},
+        pytest.param({"jit_compile": True}, marks=pytest.mark.slow),
     ],
     ids=lambda options: "-".join(options),
 )
