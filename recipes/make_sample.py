@@ -10,10 +10,10 @@ import argparse
 import csv
 import io
 import string
-import sys
 from pathlib import Path
 
 from tfbert.atomic import written_beside
+from tfbert.cli import fail
 from tfbert.data import sample_folder
 from tfbert.data.sample_grammar import APP_COLUMNS, REVIEW_COLUMNS, generate_apps, generate_reviews
 from tfbert.errors import InputError
@@ -97,5 +97,4 @@ if __name__ == "__main__":
     try:
         main(parser.parse_args().output)
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        fail(str(error))

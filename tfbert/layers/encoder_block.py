@@ -5,7 +5,7 @@ import keras
 from tfbert.layers.arguments import check_rates, check_sizes
 from tfbert.layers.feed_forward import FeedForward
 from tfbert.layers.layer_norm import LayerNorm
-from tfbert.layers.self_attention import SelfAttention
+from tfbert.layers.self_attention import SelfAttention, attention_output_spec
 
 
 @keras.saving.register_keras_serializable(package="tfbert")
@@ -99,12 +99,7 @@ class EncoderBlock(keras.layers.Layer):
 
     def compute_output_spec(self, inputs, padding_mask=None, training=None, return_attention_scores=False):
         """Return symbolic outputs, as many as `call` returns."""
-        outputs = keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
-        if not return_attention_scores:
-            return outputs
-        batch, length, _ = inputs.shape
-        scores_dtype = keras.backend.result_type(self.compute_dtype, "float32")
-        return outputs, keras.KerasTensor((batch, self.num_heads, length, length), dtype=scores_dtype)
+        return attention_output_spec(self, inputs, return_attention_scores)
 
     def get_config(self):
         """Return the constructor's arguments."""

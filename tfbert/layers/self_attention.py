@@ -106,12 +106,7 @@ class SelfAttention(keras.layers.Layer):
 
     def compute_output_spec(self, inputs, padding_mask=None, training=None, return_attention_scores=False):
         """Return symbolic outputs, as many as `call` returns."""
-        outputs = keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
-        if not return_attention_scores:
-            return outputs
-        batch, length, _ = inputs.shape
-        scores_dtype = keras.backend.result_type(self.compute_dtype, "float32")
-        return outputs, keras.KerasTensor((batch, self.num_heads, length, length), dtype=scores_dtype)
+        return attention_output_spec(self, inputs, return_attention_scores)
 
     def get_config(self):
         """Return the constructor's arguments."""
@@ -122,3 +117,13 @@ class SelfAttention(keras.layers.Layer):
             "attention_dropout_rate": self.attention_dropout_rate,
             "initializer_stddev": self.initializer_stddev,
         }
+
+
+def attention_output_spec(layer, inputs, return_attention_scores):
+    """Return the symbolic outputs of a layer with `num_heads` that keeps its inputs' shape, and its scores if asked."""
+    outputs = keras.KerasTensor(inputs.shape, dtype=layer.compute_dtype)
+    if not return_attention_scores:
+        return outputs
+    batch, length, _ = inputs.shape
+    scores_dtype = keras.backend.result_type(layer.compute_dtype, "float32")
+    return outputs, keras.KerasTensor((batch, layer.num_heads, length, length), dtype=scores_dtype)
