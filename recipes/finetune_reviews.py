@@ -75,8 +75,8 @@ def main(settings: Settings) -> None:
     """Run the recipe."""
     import numpy as np
 
-    from tfbert import checkpoints, data, evaluation, serving
-    from tfbert.training import pick_placement, run_folder
+    from tfbert import checkpoints, data, evaluation, run_folder, serving
+    from tfbert.training import pick_placement
     from tfbert.training.text_classification import TextClassification
 
     identity = {name: value for name, value in dataclasses.asdict(settings).items() if name != "output"}

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from tfbert.errors import InputError
-from tfbert.training.run_folder import check_run_folder, finish, run_folder
+from tfbert.run_folder import check_run_folder, finish, run_folder
 
 SETTINGS = {"epochs": 3, "seeds": "0,1"}
 
@@ -36,7 +36,7 @@ def test_a_second_run_at_the_same_time_is_refused_until_the_first_dies(tmp_path)
         [
             sys.executable,
             "-c",
-            "import sys, time\nfrom tfbert.training.run_folder import run_folder\n"
+            "import sys, time\nfrom tfbert.run_folder import run_folder\n"
             f"with run_folder({str(tmp_path)!r}, {SETTINGS!r}):\n    print('held', flush=True)\n    time.sleep(60)",
         ],
         stdout=subprocess.PIPE,
