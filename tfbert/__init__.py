@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tfbert.config import BertConfig
     from tfbert.models.classifier import BertClassifier
     from tfbert.models.encoder import BertEncoder
+    from tfbert.models.pretrainer import BertPretrainer
     from tfbert.tokenization.tokenizer import BertTokenizer
 
 __version__ = "0.1.0"
@@ -21,11 +22,20 @@ _LAZY_CLASSES = {
     "BertClassifier": "tfbert.models.classifier",
     "BertConfig": "tfbert.config",
     "BertEncoder": "tfbert.models.encoder",
+    "BertPretrainer": "tfbert.models.pretrainer",
     "BertTokenizer": "tfbert.tokenization.tokenizer",
 }
 _LAZY_MODULES = ("checkpoints", "data", "evaluation", "layers", "models", "serving", "tokenization", "training")
 
-__all__ = ["BertClassifier", "BertConfig", "BertEncoder", "BertTokenizer", "InputError", "__version__"]
+__all__ = [
+    "BertClassifier",
+    "BertConfig",
+    "BertEncoder",
+    "BertPretrainer",
+    "BertTokenizer",
+    "InputError",
+    "__version__",
+]
 
 
 def __getattr__(name: str):

@@ -166,9 +166,9 @@ def test_replicas_and_micro_batches_draw_different_dropout():
     y = np.array([1, 1], np.int32)
     seen: list = []
 
-    def watch(losses, y, y_pred):
+    def watch(losses, x, y, y_pred):
         tf.py_function(seen.append, [y_pred], [])
-        return losses(y, y_pred)
+        return losses(x, y, y_pred)
 
     for options in ({"strategy": toy.mirrored()}, {"micro_batches": 2}):
         model = toy.model(dropout=0.5, **options)

@@ -2,5 +2,6 @@
 
 from tfbert.models.classifier import BertClassifier
 from tfbert.models.encoder import BertEncoder
+from tfbert.models.pretrainer import BertPretrainer
 
-__all__ = ["BertClassifier", "BertEncoder"]
+__all__ = ["BertClassifier", "BertEncoder", "BertPretrainer"]

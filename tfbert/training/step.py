@@ -131,25 +131,47 @@ class GlobalBatchTraining(_Mixin):
         """Let the next `steps` calls of the train function do nothing, because a resumed run has done them already."""
         self._steps_to_skip = steps
 
-    def weighted_losses(self, y, y_pred):
-        """Return the unreduced float32 losses, of the shape that the weights must have; override for other losses."""
+    def weighted_losses(self, x, y, y_pred):
+        """Return the unreduced float32 losses, of the shape that the weights must have; override for other losses.
+
+        A model with several losses returns a dict of them, and dicts with the same keys from `loss_weights`,
+        `loss_coefficients` and `loss_trackers`. Each is divided by its own sum of weights.
+        """
         call = self.loss.call if isinstance(self.loss, keras.losses.Loss) else self.loss
         return call(y, tf.cast(y_pred, tf.float32))
 
-    def loss_weights(self, y, sample_weight):
+    def loss_weights(self, x, y, sample_weight):
         """Return the float32 weight of each loss: `sample_weight`, or ones. Needed before the forward pass."""
         if sample_weight is not None:
             return tf.cast(sample_weight, tf.float32)
         sparse = isinstance(self.loss, _SPARSE_LOSSES[:1]) or self.loss is _SPARSE_LOSSES[1]
         return tf.ones(tf.shape(y) if sparse or y.shape.rank == 1 else tf.shape(y)[:-1], tf.float32)
 
+    @property
+    def loss_coefficients(self):
+        """The factor of each loss in the sum."""
+        return 1.0
+
+    @property
+    def loss_trackers(self):
+        """The metrics, in a list for each loss, that are given its mean."""
+        return [self._loss_tracker]
+
+    def get_metrics_result(self):
+        """Return the metrics; `loss` is the sum of several losses where there are several."""
+        results = super().get_metrics_result()
+        if isinstance(self.loss_coefficients, dict):
+            means = {name: trackers[0].result() for name, trackers in self.loss_trackers.items()}
+            results["loss"] = sum(factor * means[name] for name, factor in self.loss_coefficients.items())
+        return results
+
     # One replica's part -----------------------------------------------------------------------------------------
 
     def _train_replica(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         replica = tf.distribute.get_replica_context()
-        weights = self.loss_weights(y, sample_weight)
-        total_weight = replica.all_reduce(tf.distribute.ReduceOp.SUM, tf.reduce_sum(weights))
+        weights = self.loss_weights(x, y, sample_weight)
+        total_weights = replica.all_reduce(tf.distribute.ReduceOp.SUM, tf.nest.map_structure(tf.reduce_sum, weights))
         step = tf.cast(self.optimizer.iterations, tf.int64)
         draw = step * self._num_replicas + tf.cast(replica.replica_id_in_sync_group, tf.int64)
         forward_backward = self._forward_backward
@@ -161,11 +183,10 @@ class GlobalBatchTraining(_Mixin):
             x_i, y_i, sample_weight_i, weights_i = keras.tree.map_structure(
                 lambda tensor: _part(tensor, index, self._micro_batches), (x, y, sample_weight, weights)
             )
-            gradients, loss, y_pred = forward_backward(
-                x_i, y_i, weights_i, total_weight, draw * self._micro_batches + tf.cast(index, tf.int64)
+            gradients, sums, y_pred = forward_backward(
+                x_i, y_i, weights_i, total_weights, draw * self._micro_batches + tf.cast(index, tf.int64)
             )
-            weight = tf.reduce_sum(weights_i)
-            self._loss_tracker.update_state(tf.math.divide_no_nan(loss * total_weight, weight), sample_weight=weight)
+            self._track_losses(sums, weights_i)
             self.compute_metrics(x_i, y_i, y_pred, sample_weight=sample_weight_i)
             return gradients
 
@@ -179,8 +200,18 @@ class GlobalBatchTraining(_Mixin):
             )
         self._apply(gradients, replica)
 
-    def _forward_backward(self, x, y, weights, total_weight, draw):
-        """Return the dense gradients of Σ w·l / W over these rows, that loss, and the outputs; touches no state."""
+    def _track_losses(self, sums, weights):
+        """Give the trackers each loss's mean over these rows; `sums` are of w·l."""
+        trackers = self.loss_trackers
+        several = isinstance(trackers, dict)
+        for name in trackers if several else (None,):
+            total, weight = (part[name] if several else part for part in (sums, weights))
+            weight = tf.reduce_sum(weight)
+            for tracker in trackers[name] if several else trackers:
+                tracker.update_state(tf.math.divide_no_nan(total, weight), sample_weight=weight)
+
+    def _forward_backward(self, x, y, weights, total_weights, draw):
+        """Return the dense gradients of Σ w·l / W over these rows, the Σ w·l, and the outputs; touches no state."""
         variables = self.trainable_variables
         seed_states = [v for v in self.non_trainable_variables if v.name == "seed_generator_state"]
         seeds = tf.random.stateless_uniform(
@@ -189,13 +220,10 @@ class GlobalBatchTraining(_Mixin):
         with tf.GradientTape() as tape:
             with keras.StatelessScope(zip(seed_states, tf.unstack(seeds, len(seed_states)), strict=True)) as scope:
                 y_pred = self(x, training=True)
-            losses = self.weighted_losses(y, y_pred)
-            if losses.shape.rank != weights.shape.rank:
-                raise InputError(
-                    f"the weights must have the shape of the losses: weights {weights.shape}, losses {losses.shape}. "
-                    "Pass one sample weight for each loss."
-                )
-            loss = tf.math.divide_no_nan(tf.reduce_sum(losses * weights), total_weight)
+            sums = tf.nest.map_structure(_weighted_sum, self.weighted_losses(x, y, y_pred), weights)
+            means = tf.nest.map_structure(tf.math.divide_no_nan, sums, total_weights)
+            terms = tf.nest.map_structure(lambda factor, mean: factor * mean, self.loss_coefficients, means)
+            loss = tf.add_n(tf.nest.flatten(terms))
             added = [tf.cast(term, tf.float32) for term in self.losses]
             objective = loss + tf.add_n(added) / (self._num_replicas * self._micro_batches) if added else loss
             scaled = self.optimizer.scale_loss(objective)
@@ -215,7 +243,7 @@ class GlobalBatchTraining(_Mixin):
             raise InputError(
                 f"the loss does not depend on {', '.join(missing)}: set trainable=False on their layers before compile."
             )
-        return [tf.convert_to_tensor(gradient) for gradient in gradients], loss, y_pred
+        return [tf.convert_to_tensor(gradient) for gradient in gradients], sums, y_pred
 
     def _apply(self, gradients, replica):
         optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
@@ -230,9 +258,8 @@ class GlobalBatchTraining(_Mixin):
     def _test_replica(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         y_pred = self(x, training=False)
-        self._loss_tracker.update_state(
-            self.weighted_losses(y, y_pred), sample_weight=self.loss_weights(y, sample_weight)
-        )
+        weights = self.loss_weights(x, y, sample_weight)
+        self._track_losses(tf.nest.map_structure(_weighted_sum, self.weighted_losses(x, y, y_pred), weights), weights)
         self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
     # Keras's entry points ---------------------------------------------------------------------------------------
@@ -301,6 +328,15 @@ class GlobalBatchModel(GlobalBatchTraining, keras.Model):
 @keras.saving.register_keras_serializable(package="tfbert")
 class GlobalBatchFunctional(GlobalBatchTraining, Functional):
     """A functional model, `GlobalBatchFunctional(inputs, outputs)`, that trains as the base class says."""
+
+
+def _weighted_sum(losses, weights):
+    if losses.shape.rank != weights.shape.rank:
+        raise InputError(
+            f"the weights must have the shape of the losses: weights {weights.shape}, losses {losses.shape}. "
+            "Pass one sample weight for each loss."
+        )
+    return tf.reduce_sum(losses * weights)
 
 
 def _part(tensor, index, parts):
