@@ -1,7 +1,9 @@
 """Reviews and corpora, from files to batches."""
 
 from tfbert.data.batching import LengthBatches, bucket_lengths
+from tfbert.data.corpus_preparation import prepare_corpus
 from tfbert.data.play_download import download_play_reviews
+from tfbert.data.records import Corpus, Shard
 from tfbert.data.review_audit import ReviewAudit, audit_reviews
 from tfbert.data.review_sources import load_reviews, sample_folder, sample_vocabulary
 from tfbert.data.reviews import STARS_TO_SENTIMENT, Reviews, parse_mapping, read_reviews
@@ -9,9 +11,11 @@ from tfbert.data.splitting import Split, normalized_text, split_reviews
 
 __all__ = [
     "STARS_TO_SENTIMENT",
+    "Corpus",
     "LengthBatches",
     "ReviewAudit",
     "Reviews",
+    "Shard",
     "Split",
     "audit_reviews",
     "bucket_lengths",
@@ -19,6 +23,7 @@ __all__ = [
     "load_reviews",
     "normalized_text",
     "parse_mapping",
+    "prepare_corpus",
     "read_reviews",
     "sample_folder",
     "sample_vocabulary",

@@ -1,0 +1,169 @@
+"""From documents to a shard: sentences, ids, a plan of rows, one file."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfbert.data.records import SPLITS, Shard, read_facts, shard_entry, write_shard
+from tfbert.data.row_plan import NUM_SPECIAL_TOKENS, plan_rows, row_tokens
+from tfbert.data.sentences import split_sentences
+from tfbert.data.word_cache import WordCache
+from tfbert.tokenization import BertTokenizer
+from tfbert.tokenization.vocabulary import Vocabulary
+
+Document = list[str]
+"""The paragraphs of a document: no sentence spans two of them."""
+
+_BATCH_CHARACTERS = 1 << 19
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardSettings:
+    """What the content of a shard depends on besides its documents."""
+
+    vocabulary: tuple[str, ...]
+    lowercase: bool
+    sequence_lengths: tuple[int, ...]
+    short_row_rate: float
+    random_rate: float
+    seed: int
+
+    def identity(self, documents: Sequence[Document], split: str, number: int) -> str:
+        """Return a digest of these settings and documents: a shard that has it need not be made again."""
+        digest = hashlib.sha256(json.dumps([dataclasses.asdict(self), split, number]).encode())
+        for document in documents:
+            digest.update(json.dumps(document).encode())
+        return digest.hexdigest()
+
+
+class ShardMaker:
+    """Makes shards; one lives in each process, since its tokenizer remembers words.
+
+    A shard is a function of the settings, its documents, its split and its number: not of the process that makes it.
+    """
+
+    def __init__(self, settings: ShardSettings):
+        self._settings = settings
+        self._vocabulary = Vocabulary(settings.vocabulary)
+        self._words = WordCache(BertTokenizer(self._vocabulary, lowercase=settings.lowercase))
+        self._is_word_start = np.array([not token.startswith("##") for token in settings.vocabulary])
+
+    def make(self, path: Path, documents: Sequence[Document], split: str, number: int) -> tuple[dict, np.ndarray]:
+        """Write the shard, unless `path` is it already.
+
+        Args:
+            path: where it is to lie.
+            documents: what goes into it.
+            split: "train" or "held_out".
+            number: counted from 0 in its split.
+
+        Returns:
+            Its entry in the manifest, and how often each id stands in it, int64 (vocabulary,).
+        """
+        identity = self._settings.identity(documents, split, number)
+        facts = read_facts(path)
+        if facts is None or facts.get("identity") != identity:
+            self._write(path, documents, split, number, identity)
+        token_ids = Shard.from_entry(path.parent, entry := shard_entry(path)).read()["token_ids"]
+        return entry, np.bincount(token_ids, minlength=len(self._vocabulary))
+
+    def _write(self, path: Path, documents: Sequence[Document], split: str, number: int, identity: str) -> None:
+        settings = self._settings
+        token_ids, sentence_starts, document_starts = self.encode(documents)
+        word_starts = np.concatenate([[0], np.cumsum(self._is_word_start[token_ids])])[sentence_starts]
+        tensors = {
+            "token_ids": token_ids,
+            "sentence_starts": sentence_starts.astype(np.int32),
+            "document_starts": document_starts.astype(np.int32),
+        }
+        facts: dict[str, Any] = {
+            "identity": identity,
+            "documents": len(document_starts) - 1,
+            "sentences": len(sentence_starts) - 1,
+            "tokens": len(token_ids),
+            "unknown_tokens": int((token_ids == self._vocabulary.unk_id).sum()),
+            "text_bytes": sum(len(text.encode()) for document in documents for text in document),
+            "empty_documents": len(documents) - (len(document_starts) - 1),
+        }
+        by_length: dict[str, dict[str, int]] = {
+            name: {} for name in ("rows", "rows_with_two_sentences", "row_tokens", "dropped_chunks")
+        }
+        for length in settings.sequence_lengths:
+            plan = plan_rows(
+                sentence_starts,
+                document_starts,
+                word_starts,
+                length,
+                random=np.random.default_rng([settings.seed, SPLITS.index(split), number, length]),
+                short_row_rate=settings.short_row_rate,
+                random_rate=settings.random_rate,
+            )
+            tensors[f"rows_{length}"] = plan.rows
+            by_length["rows"][str(length)] = len(plan.rows)
+            by_length["rows_with_two_sentences"][str(length)] = int((plan.rows[:, 2] - plan.rows[:, 1] > 1).sum())
+            by_length["row_tokens"][str(length)] = row_tokens(plan.rows, sentence_starts, length)
+            by_length["dropped_chunks"][str(length)] = plan.dropped
+        write_shard(path, tensors, facts | by_length)
+
+    def encode(self, documents: Sequence[Document]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return `token_ids`, `sentence_starts` and `document_starts` of a shard.
+
+        Documents and sentences without tokens are left out; a sentence longer than the shortest row's budget is cut.
+        """
+        ids, lengths, sentence_counts = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)], []
+        first = 0
+        while first < len(documents):
+            end, characters = first, 0
+            while end < len(documents) and characters < _BATCH_CHARACTERS:
+                characters += sum(map(len, documents[end]))
+                end += 1
+            sentences = [
+                [sentence for text in document for sentence in split_sentences(text)]
+                for document in documents[first:end]
+            ]
+            ids_of_batch, tokens_of_sentence = self._words.tokenize([each for some in sentences for each in some])
+            documents_of = np.repeat(np.arange(len(sentences)), [len(each) for each in sentences])
+            pieces, owners = self._cut_long_sentences(ids_of_batch, tokens_of_sentence)
+            ids.append(ids_of_batch)
+            lengths.append(pieces)
+            sentence_counts.append(np.bincount(documents_of[owners], minlength=len(sentences)))
+            first = end
+        counts = np.concatenate(sentence_counts)
+        sentence_starts = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
+        document_starts = np.concatenate([[0], np.cumsum(counts[counts > 0])])
+        return np.concatenate(ids), sentence_starts, document_starts
+
+    def _cut_long_sentences(self, token_ids: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the lengths of the pieces and the sentence each comes from; sentences without tokens have none."""
+        budget = min(self._settings.sequence_lengths) - NUM_SPECIAL_TOKENS
+        owners = np.flatnonzero(lengths)
+        kept = lengths[owners]
+        if not (kept > budget).any():
+            return kept, owners
+        starts = np.cumsum(lengths) - lengths
+        cuts = [
+            _cut(self._is_word_start[token_ids[starts[owner] : starts[owner] + lengths[owner]]], budget)
+            if lengths[owner] > budget
+            else [lengths[owner]]
+            for owner in owners
+        ]
+        return np.array([piece for each in cuts for piece in each]), np.repeat(owners, [len(each) for each in cuts])
+
+
+def _cut(word_starts: np.ndarray, budget: int) -> list[int]:
+    """Return the lengths of a sentence's pieces: each ends before a word, or is full where one word is longer.
+
+    >>> _cut(np.array([True, True, False, True, False, False, False]), 3)
+    [3, 3, 1]
+    """
+    lengths, start = [], 0
+    while len(word_starts) - start > budget:
+        starts = np.flatnonzero(word_starts[start + 1 : start + budget + 1])
+        lengths.append(int(starts[-1]) + 1 if len(starts) else budget)
+        start += lengths[-1]
+    return [*lengths, len(word_starts) - start]
