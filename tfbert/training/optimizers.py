@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfbert.errors import InputError
 
-_NOT_DECAYED = ("bias", "gamma", "beta")
+_BIASES_AND_GAINS = ("bias", "gamma", "beta")
 
 
 # What the class below is mixed into is Keras's; this tells type checkers so.
@@ -100,7 +100,7 @@ class BertAdamW(ClipAfterAllReduce, keras.optimizers.Optimizer):
     ):
         if not (weight_decay >= 0 and 0 <= beta_1 < 1 and 0 <= beta_2 < 1 and epsilon > 0):
             raise InputError(
-                "BertAdamW needs weight_decay >= 0, beta_1 and beta_2 in [0, 1) and epsilon > 0; received "
+                f"{type(self).__name__} needs weight_decay >= 0, beta_1 and beta_2 in [0, 1) and epsilon > 0; received "
                 f"weight_decay={weight_decay}, beta_1={beta_1}, beta_2={beta_2}, epsilon={epsilon}."
             )
         if global_clipnorm is not None and global_clipnorm <= 0:
@@ -127,7 +127,12 @@ class BertAdamW(ClipAfterAllReduce, keras.optimizers.Optimizer):
 
     def decays(self, variable) -> bool:
         """Whether weight decay applies to `variable`: not to biases and layer-norm gains."""
-        return self.weight_decay > 0 and variable.name.rsplit("/")[-1].split(":")[0] not in _NOT_DECAYED
+        return self.weight_decay > 0 and not self.is_bias_or_gain(variable)
+
+    @staticmethod
+    def is_bias_or_gain(variable) -> bool:
+        """Whether `variable` is a bias or a layer norm's gain, by its name: `bias`, `gamma`, `beta`."""
+        return variable.name.rsplit("/")[-1].split(":")[0] in _BIASES_AND_GAINS
 
     def update_step(self, gradient, variable, learning_rate):
         """Apply one step to one variable; `gradient` is dense and already summed over replicas and clipped."""
