@@ -1,17 +1,18 @@
 """Google's TensorFlow 1 checkpoints: `bert_config.json` and `bert_model.ckpt.*`."""
 
+import contextlib
+from collections.abc import Iterator
+from math import prod
 from pathlib import Path
 
-from tfbert.checkpoints.encoder_tensors import Stored, assign_tensors, check_tensors, encoder_places
+import numpy as np
+
 from tfbert.checkpoints.files import file_inside, read_json_object
+from tfbert.checkpoints.model_tensors import part_of
+from tfbert.checkpoints.tensor_file import Stored, TensorFile
 from tfbert.config import BertConfig
 from tfbert.errors import InputError
-from tfbert.models.encoder import BertEncoder
 
-_PREFIX = "bert/"
-# Heads of pre-training, of run_classifier.py and run_squad.py, and what the optimizer kept.
-_OTHER_PREFIXES = ("cls/",)
-_OTHER_NAMES = {"global_step", "output_weights", "output_bias"}
 _OPTIMIZER_SLOTS = ("/adam_m", "/adam_v")
 
 
@@ -20,30 +21,42 @@ def matches(folder: Path) -> bool:
     return (folder / "bert_config.json").exists() and any(folder.glob("*.index"))
 
 
-def load_encoder(folder: Path, **options) -> BertEncoder:
-    """Return the encoder in the folder; heads, optimizer slots and the step count are left aside."""
+def open_folder(folder: Path) -> TensorFile:
+    """Return the checkpoint's tensors; the optimizer's slots and the step count are part of no model."""
     import tensorflow as tf
 
     prefix = _checkpoint_prefix(folder)
-    encoder = BertEncoder(BertConfig.from_google(read_json_object(folder, "bert_config.json")), **options)
-    places = encoder_places(encoder)
-    try:
+    config = BertConfig.from_google(read_json_object(folder, "bert_config.json"))
+    with _reading(prefix):
         reader = tf.train.load_checkpoint(str(prefix))
         shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
-        check_tensors(
-            str(prefix),
-            {_PREFIX + name: place.shape for name, place in places.items()},
-            {name: Stored(tuple(shapes[name]), dtypes[name].name) for name in shapes},
-            dtypes=("float32",),
-            left_aside=_is_left_aside,
-        )
-        assign_tensors(places, lambda name: reader.get_tensor(_PREFIX + name))
-    except InputError:
-        raise
+    _check_data_size(prefix, sum(prod(shape) * dtypes[name].size for name, shape in shapes.items()))
+
+    def read(name: str) -> np.ndarray:
+        with _reading(prefix):
+            return reader.get_tensor(name)
+
+    return TensorFile(
+        source=str(prefix),
+        config=config,
+        stored={name: Stored(tuple(shape), dtypes[name].name) for name, shape in shapes.items()},
+        dtypes=("float32",),
+        own_name=lambda name: name,
+        own_shape=lambda name, shape: shape,
+        read=read,
+        part_of=_part_of,
+    )
+
+
+@contextlib.contextmanager
+def _reading(prefix: Path) -> Iterator[None]:
+    import tensorflow as tf
+
+    try:
+        yield
     # What TensorFlow's reader raises depends on where the damage lies; a short data file is an IndexError.
     except (tf.errors.OpError, RuntimeError, IndexError, ValueError) as error:
         raise InputError(f"{prefix} cannot be read as a TensorFlow checkpoint: {error}. Fetch it again.") from error
-    return encoder
 
 
 def _checkpoint_prefix(folder: Path) -> Path:
@@ -56,5 +69,15 @@ def _checkpoint_prefix(folder: Path) -> Path:
     return folder / names[0]
 
 
-def _is_left_aside(name: str) -> bool:
-    return name in _OTHER_NAMES or name.startswith(_OTHER_PREFIXES) or name.endswith(_OPTIMIZER_SLOTS)
+def _check_data_size(prefix: Path, num_bytes: int) -> None:
+    # TensorFlow takes memory for what the index declares before it looks at the data.
+    held = sum(path.stat().st_size for path in prefix.parent.glob(f"{prefix.name}.data-*"))
+    if num_bytes > held:
+        raise InputError(
+            f"{prefix} cannot be read: its index declares {num_bytes:,} bytes of tensors, but the data files hold "
+            f"{held:,}. Fetch it again."
+        )
+
+
+def _part_of(name: str) -> str:
+    return "other" if name == "global_step" or name.endswith(_OPTIMIZER_SLOTS) else part_of(name)

@@ -1,21 +1,36 @@
 """transformers' folders: `config.json` and `model.safetensors`."""
 
+import functools
 import re
 from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 
-from tfbert.checkpoints.encoder_tensors import Stored, assign_tensors, check_tensors, encoder_places
 from tfbert.checkpoints.files import file_inside, read_json_object
+from tfbert.checkpoints.model_tensors import OUTPUT_BIAS, WORD_EMBEDDINGS
+from tfbert.checkpoints.safetensors_files import READABLE_DTYPES, open_tensors
+from tfbert.checkpoints.tensor_file import TensorFile
 from tfbert.config import BertConfig
 from tfbert.errors import InputError
-from tfbert.models.encoder import BertEncoder
 
 _WEIGHTS = "model.safetensors"
-_DTYPES = ("F32", "F16", "BF16")
-# Heads of transformers' BertFor... classes.
-_HEAD_PREFIXES = ("cls.", "classifier.", "qa_outputs.")
+_HEADS = {
+    "cls.predictions.": "masked_lm",
+    "cls.seq_relationship.": "next_sentence",
+    "classifier.": "classifier",
+    "qa_outputs.": "other",
+}
+# Google's name of what each head's `weight` and `bias` are.
+_NAMES = {
+    OUTPUT_BIAS: "cls.predictions.bias",
+    "cls/seq_relationship/output_weights": "cls.seq_relationship.weight",
+    "cls/seq_relationship/output_bias": "cls.seq_relationship.bias",
+    "output_weights": "classifier.weight",
+    "output_bias": "classifier.bias",
+}
+# transformers' own decoder of masked tokens is tied to these two.
+_TIED = {"cls.predictions.decoder.weight": WORD_EMBEDDINGS, "cls.predictions.decoder.bias": OUTPUT_BIAS}
 _POSITION_IDS = "embeddings.position_ids"
 
 
@@ -37,52 +52,50 @@ def matches(folder: Path) -> bool:
     return False
 
 
-def load_encoder(folder: Path, **options) -> BertEncoder:
-    """Return the encoder in the folder; heads and position ids are left aside."""
-    from safetensors import SafetensorError, safe_open
-
+def open_folder(folder: Path) -> TensorFile:
+    """Return the checkpoint's tensors; position ids are part of no model."""
     path = file_inside(folder, _WEIGHTS)
-    encoder = BertEncoder(BertConfig.from_huggingface(read_json_object(folder, "config.json")), **options)
-    places = encoder_places(encoder)
-    try:
-        with safe_open(path, framework="numpy") as file:
-            names = set(file.keys())
-            stored_name = {name: _stored_name(name, names) for name in places}
-            slices = {name: file.get_slice(name) for name in names}
-            check_tensors(
-                str(path),
-                {stored_name[name]: _stored_shape(name, place.shape) for name, place in places.items()},
-                {name: Stored(tuple(entry.get_shape()), entry.get_dtype()) for name, entry in slices.items()},
-                dtypes=_DTYPES,
-                left_aside=_is_left_aside,
-            )
+    config = BertConfig.from_huggingface(read_json_object(folder, "config.json"))
+    stored, read = open_tensors([path])
 
-            def read(name: str) -> np.ndarray:
-                tensor = file.get_tensor(stored_name[name]).astype(np.float32)
-                return tensor.T if _is_kernel(name) else tensor
+    def read_in_google_layout(name: str) -> np.ndarray:
+        tensor = read(_own_name(name, stored))
+        return tensor.T if _is_kernel(name) else tensor
 
-            assign_tensors(places, read)
-    except SafetensorError as error:
-        raise InputError(f"{path} cannot be read as safetensors: {error}. Fetch it again.") from error
-    return encoder
+    return TensorFile(
+        source=str(path),
+        config=config,
+        stored=stored,
+        dtypes=tuple(READABLE_DTYPES),
+        own_name=lambda name: _own_name(name, stored),
+        own_shape=lambda name, shape: shape[::-1] if _is_kernel(name) else shape,
+        read=read_in_google_layout,
+        part_of=_part_of,
+        copies={
+            own: (name, functools.partial(read, own))
+            for own, name in _TIED.items()
+            if own in stored and own != _own_name(name, stored)
+        },
+    )
 
 
 def _is_kernel(name: str) -> bool:
     return name.endswith("/kernel")
 
 
-def _stored_shape(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-    return shape[::-1] if _is_kernel(name) else shape
-
-
-def _stored_name(name: str, names: Collection[str]) -> str:
+def _own_name(name: str, names: Collection[str]) -> str:
     """Return the name of Google's tensor `name` in a file that holds `names`.
 
     A model with a head puts `bert.` before the encoder's names; files converted from Google's early ones keep `gamma`
-    and `beta`.
+    and `beta`; a tied bias may be stored as the decoder's alone.
     """
-    prefix = "bert." if any(stored.startswith("bert.") for stored in names) else ""
-    dotted = prefix + re.sub(r"layer_(\d+)", r"layer.\1", name).replace("/", ".")
+    if name in _NAMES:
+        own = _NAMES[name]
+        decoders = [tied for tied, ours in _TIED.items() if ours == name and tied in names and own not in names]
+        return decoders[0] if decoders else own
+    if name.startswith("bert/") and not any(own.startswith("bert.") for own in names):
+        name = name.removeprefix("bert/")
+    dotted = re.sub(r"layer_(\d+)", r"layer.\1", name).replace("/", ".")
     if dotted in names and dotted.endswith((".gamma", ".beta")):
         return dotted
     if dotted.endswith("_embeddings"):
@@ -92,5 +105,7 @@ def _stored_name(name: str, names: Collection[str]) -> str:
     return dotted
 
 
-def _is_left_aside(name: str) -> bool:
-    return name.startswith(_HEAD_PREFIXES) or name.removeprefix("bert.") == _POSITION_IDS
+def _part_of(own_name: str) -> str:
+    if own_name.removeprefix("bert.") == _POSITION_IDS:
+        return "other"
+    return next((part for prefix, part in _HEADS.items() if own_name.startswith(prefix)), "encoder")

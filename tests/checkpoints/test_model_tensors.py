@@ -3,12 +3,12 @@ import pytest
 from folders import check_outputs, rewrite_google, rewrite_huggingface
 
 from tfbert.checkpoints import load_encoder
-from tfbert.checkpoints.encoder_tensors import encoder_places
+from tfbert.checkpoints.model_tensors import model_places
 
 
 def test_every_weight_has_its_places(golden):
     encoder = load_encoder(golden / "google_checkpoint")
-    places = encoder_places(encoder)
+    places = model_places(encoder)
     assert len(places) == 5 + 16 * 3 + 2
     assert {id(place.variable) for place in places.values()} == {id(weight) for weight in encoder.weights}
     assert sum(int(np.prod(place.shape)) for place in places.values()) == encoder.count_params()

@@ -1,0 +1,84 @@
+"""Reading a checkpoint folder of any kind into a model."""
+
+from pathlib import Path
+
+from tfbert.checkpoints import google, huggingface, native
+from tfbert.checkpoints.files import check_vocabulary_file
+from tfbert.checkpoints.tensor_file import TensorFile
+from tfbert.errors import InputError
+from tfbert.models.encoder import BertEncoder
+from tfbert.models.pretrainer import BertPretrainer
+
+# Each has `matches(folder)`, which looks at the folder's contents, and `open_folder(folder)`, its tensors.
+_FORMATS = {"google": google, "huggingface": huggingface, "native": native}
+
+
+def load_encoder(path: str | Path, *, allow_missing: bool = False, **options) -> BertEncoder:
+    """Return the encoder of a checkpoint folder, whose kind is found from its contents.
+
+    Args:
+        path: a folder with Google's `bert_config.json` and `bert_model.ckpt.*`, with transformers' `config.json` and
+            `model.safetensors` (names with or without `bert.`; float32, float16 or bfloat16), or one of tfbert's own,
+            with `config.json` and `weights.safetensors`.
+        allow_missing: initialise anew what the checkpoint lacks, such as the pooler of a masked language model, and
+            print its names.
+        **options: further arguments of `BertEncoder`, such as `return_hidden_states` or `dtype`.
+
+    Heads, optimizer slots, step counts and position ids in the files have no part in an encoder and are left aside.
+
+    Raises:
+        InputError: the folder is of no known kind or of two; a file is missing, leads out of the folder or cannot be
+            read; the config describes another kind of model or a far larger one; tensors are missing, unknown,
+            misshapen or not finite (all of them are named); `vocab.txt` has more tokens than the word embeddings have
+            rows.
+    """
+    file = _open(path)
+    encoder = BertEncoder(file.config, **options)
+    file.fill(encoder, allow_missing=allow_missing)
+    return encoder
+
+
+def load_pretrainer(
+    path: str | Path, *, next_sentence: bool = True, allow_missing: bool = False, **options
+) -> BertPretrainer:
+    """Return the encoder of a checkpoint folder with its pre-training heads.
+
+    Args:
+        path: as for `load_encoder`.
+        next_sentence: whether the model has the next-sentence head; without, the checkpoint's is left aside.
+        allow_missing: initialise anew what the checkpoint lacks, be it all heads, and print its names.
+        **options: further arguments of `BertEncoder`.
+
+    A decoder of masked tokens that is stored beside the word embeddings must equal them.
+
+    Raises:
+        InputError: as for `load_encoder`, the heads included.
+    """
+    file = _open(path)
+    pretrainer = BertPretrainer(BertEncoder(file.config, **options), next_sentence=next_sentence)
+    file.fill(pretrainer, allow_missing=allow_missing)
+    return pretrainer
+
+
+def _open(path: str | Path) -> TensorFile:
+    """Return the tensors of a folder, whose vocabulary and config fit them in size."""
+    folder = Path(path)
+    _, kind = format_of(folder)
+    file = kind.open_folder(folder)
+    check_vocabulary_file(folder, file.config.vocabulary_size)
+    file.check_size()
+    return file
+
+
+def format_of(folder: Path):
+    """Return the name and the module of the format that a checkpoint folder is in, found from its contents."""
+    if not folder.is_dir():
+        raise InputError(f"A checkpoint is a folder, but {folder} is {'a file' if folder.exists() else 'not there'}.")
+    kinds = [(name, kind) for name, kind in _FORMATS.items() if kind.matches(folder)]
+    if len(kinds) != 1:
+        raise InputError(
+            f"{folder} holds {'two kinds of checkpoint' if kinds else 'no checkpoint'}: a checkpoint folder has "
+            "bert_config.json and bert_model.ckpt.index (Google), config.json and model.safetensors (transformers), or "
+            "config.json and weights.safetensors (tfbert)."
+        )
+    return kinds[0]

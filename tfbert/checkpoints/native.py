@@ -1,0 +1,84 @@
+"""tfbert's own folders: `config.json`, `weights.safetensors`, a tokenizer's `vocab.txt`, a model card `README.md`.
+
+The tensors have Google's names and layout, float32. `config.json` says what the folder holds:
+
+    format, format_version   "tfbert checkpoint", 1
+    encoder                  the fields of `BertConfig`
+    parts                    "encoder" and the heads: "masked_lm", "next_sentence", "classifier"
+    tokenizer                {"lowercase": true or false}; null without a vocabulary
+    labels, dropout_rate     of a classifier
+    temperature              by which a classifier's logits are to be divided; null where none was fitted
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tfbert.checkpoints.files import file_inside, read_json_object
+from tfbert.checkpoints.model_tensors import Model, encoder_of, model_places, part_of, parts_of
+from tfbert.checkpoints.safetensors_files import open_tensors
+from tfbert.checkpoints.tensor_file import TensorFile
+from tfbert.config import BertConfig
+from tfbert.errors import InputError
+from tfbert.models.classifier import BertClassifier
+
+_CONFIG = "config.json"
+_WEIGHTS = "weights.safetensors"
+_VERSION: dict[str, Any] = {"format": "tfbert checkpoint", "format_version": 1}
+
+
+def matches(folder: Path) -> bool:
+    """Return whether the folder holds such a checkpoint."""
+    return (folder / _CONFIG).exists() and (folder / _WEIGHTS).exists()
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return the folder's `config.json`, whose version is known and whose fields are of the right kind."""
+    fields = read_json_object(folder, _CONFIG)
+    problems = [
+        f"{name} must be {value!r}, received {fields.get(name)!r}"
+        for name, value in _VERSION.items()
+        if fields.get(name) != value
+    ]
+    if not isinstance(fields.get("encoder"), dict):
+        problems.append(f"encoder must be an object, received {fields.get('encoder')!r}")
+    if not isinstance((fields.get("tokenizer") or {"lowercase": True}).get("lowercase"), bool):
+        problems.append(f"tokenizer must say whether it is lowercase, received {fields['tokenizer']!r}")
+    if problems:
+        raise InputError(f"{folder / _CONFIG}: {'; '.join(problems)}. Use a folder that this version of tfbert wrote.")
+    return fields
+
+
+def open_folder(folder: Path) -> TensorFile:
+    """Return the folder's tensors."""
+    fields = read_config(folder)
+    path = file_inside(folder, _WEIGHTS)
+    stored, read = open_tensors([path])
+    return TensorFile(
+        source=str(path),
+        config=BertConfig.from_dict(fields["encoder"]),
+        stored=stored,
+        dtypes=("F32",),
+        own_name=lambda name: name,
+        own_shape=lambda name, shape: shape,
+        read=read,
+        part_of=part_of,
+        labels=fields.get("labels"),
+        classifier_dropout_rate=fields.get("dropout_rate"),
+    )
+
+
+def write(folder: Path, model: Model, *, lowercase: bool | None, temperature: float | None) -> None:
+    """Write config and weights; `lowercase` is None where there is no tokenizer."""
+    from safetensors.numpy import save_file
+
+    fields = {
+        **_VERSION,
+        "encoder": encoder_of(model).config.to_dict(),
+        "parts": list(parts_of(model)),
+        "tokenizer": None if lowercase is None else {"lowercase": lowercase},
+    }
+    if isinstance(model, BertClassifier):
+        fields |= {"labels": list(model.labels), "dropout_rate": model.dropout_rate, "temperature": temperature}
+    (folder / _CONFIG).write_text(json.dumps(fields, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    save_file({name: place.value() for name, place in model_places(model).items()}, folder / _WEIGHTS)
