@@ -4,6 +4,7 @@ import functools
 import re
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -55,7 +56,8 @@ def matches(folder: Path) -> bool:
 def open_folder(folder: Path) -> TensorFile:
     """Return the checkpoint's tensors; position ids are part of no model."""
     path = file_inside(folder, _WEIGHTS)
-    config = BertConfig.from_huggingface(read_json_object(folder, "config.json"))
+    fields = read_json_object(folder, "config.json")
+    config = BertConfig.from_huggingface(fields)
     stored, read = open_tensors([path])
 
     def read_in_google_layout(name: str) -> np.ndarray:
@@ -76,7 +78,19 @@ def open_folder(folder: Path) -> TensorFile:
             for own, name in _TIED.items()
             if own in stored and own != _own_name(name, stored)
         },
+        labels=_labels(fields, path.parent),
+        dropout_rate=fields.get("classifier_dropout"),
     )
+
+
+def _labels(fields: dict[str, Any], folder: Path) -> list[str] | None:
+    labels = fields.get("id2label")
+    if labels is None:
+        return None
+    numbers = [str(number) for number in range(len(labels))]
+    if not isinstance(labels, dict) or sorted(labels) != sorted(numbers):
+        raise InputError(f"{folder / 'config.json'}: id2label must name the classes 0, 1, ...; received {labels!r}.")
+    return [labels[number] for number in numbers]
 
 
 def _is_kernel(name: str) -> bool:

@@ -1,11 +1,13 @@
 """Reading a checkpoint folder of any kind into a model."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tfbert.checkpoints import google, huggingface, native
 from tfbert.checkpoints.files import check_vocabulary_file
 from tfbert.checkpoints.tensor_file import TensorFile
 from tfbert.errors import InputError
+from tfbert.models.classifier import BertClassifier
 from tfbert.models.encoder import BertEncoder
 from tfbert.models.pretrainer import BertPretrainer
 
@@ -58,6 +60,34 @@ def load_pretrainer(
     pretrainer = BertPretrainer(BertEncoder(file.config, **options), next_sentence=next_sentence)
     file.fill(pretrainer, allow_missing=allow_missing)
     return pretrainer
+
+
+def load_classifier(
+    path: str | Path, *, labels: Sequence[str] | None = None, allow_missing: bool = False, **options
+) -> BertClassifier:
+    """Return the encoder of a checkpoint folder with its classifying head.
+
+    Args:
+        path: as for `load_encoder`.
+        labels: names of the classes, in the order of the logits; None takes the checkpoint's, which Google's do not
+            have.
+        allow_missing: initialise anew what the checkpoint lacks, be it the whole head, and print its names.
+        **options: further arguments of `BertEncoder`.
+
+    The dropout rate of the head is the checkpoint's, else the encoder's.
+
+    Raises:
+        InputError: as for `load_encoder`, the head included; or neither the checkpoint nor `labels` names the classes.
+    """
+    file = _open(path)
+    if labels is None:
+        if file.labels is None:
+            raise InputError(f"{file.source} does not name its classes: give labels=, in the order of the logits.")
+        labels = file.labels
+    dropout_rate = file.config.dropout_rate if file.dropout_rate is None else file.dropout_rate
+    classifier = BertClassifier(BertEncoder(file.config, **options), labels=labels, dropout_rate=dropout_rate)
+    file.fill(classifier, allow_missing=allow_missing)
+    return classifier
 
 
 def _open(path: str | Path) -> TensorFile:

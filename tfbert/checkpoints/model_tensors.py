@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 
 from tfbert.models.classifier import BertClassifier
@@ -33,7 +34,7 @@ class Place(NamedTuple):
 
     def value(self) -> np.ndarray:
         """Return the tensor, float32."""
-        tensor = np.asarray(self.variable, dtype=np.float32)[..., self.columns]
+        tensor = keras.ops.convert_to_numpy(self.variable).astype(np.float32, copy=False)[..., self.columns]
         return np.ascontiguousarray(tensor.T if self.transposed else tensor)
 
 

@@ -42,8 +42,15 @@ def read_config(folder: Path) -> dict[str, Any]:
     ]
     if not isinstance(fields.get("encoder"), dict):
         problems.append(f"encoder must be an object, received {fields.get('encoder')!r}")
-    if not isinstance((fields.get("tokenizer") or {"lowercase": True}).get("lowercase"), bool):
-        problems.append(f"tokenizer must say whether it is lowercase, received {fields['tokenizer']!r}")
+    tokenizer = fields.get("tokenizer")
+    if not (tokenizer is None or (isinstance(tokenizer, dict) and isinstance(tokenizer.get("lowercase"), bool))):
+        problems.append(f"tokenizer must be null or say whether it is lowercase, received {tokenizer!r}")
+    labels = fields.get("labels")
+    if not (labels is None or (isinstance(labels, list) and all(isinstance(label, str) for label in labels))):
+        problems.append(f"labels must be a list of strings, received {labels!r}")
+    for name in ("dropout_rate", "temperature"):
+        if not isinstance(fields.get(name), float | int | None):
+            problems.append(f"{name} must be a number, received {fields[name]!r}")
     if problems:
         raise InputError(f"{folder / _CONFIG}: {'; '.join(problems)}. Use a folder that this version of tfbert wrote.")
     return fields
@@ -64,12 +71,12 @@ def open_folder(folder: Path) -> TensorFile:
         read=read,
         part_of=part_of,
         labels=fields.get("labels"),
-        classifier_dropout_rate=fields.get("dropout_rate"),
+        dropout_rate=fields.get("dropout_rate"),
     )
 
 
 def write(folder: Path, model: Model, *, lowercase: bool | None, temperature: float | None) -> None:
-    """Write config and weights; `lowercase` is None where there is no tokenizer."""
+    """Write config and weights into the folder; `lowercase` is None where there is no tokenizer."""
     from safetensors.numpy import save_file
 
     fields = {

@@ -1,11 +1,12 @@
 """Filling a model from the tensors of a file: all of them, or an error that names each one that does not fit."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import NamedTuple
 
 import numpy as np
+from keras.ops import convert_to_numpy
 
 from tfbert.checkpoints.model_tensors import Model, model_places, parts_of
 from tfbert.config import BertConfig
@@ -34,8 +35,8 @@ class TensorFile:
         part_of: gives the part of a model that a name in the file belongs to, or "other" if it has none in any.
         copies: names in the file of tensors that must equal another, which is given by Google's name, and how to read
             the copy.
-        labels: names of the classes, where the checkpoint says them.
-        classifier_dropout_rate: of the classifier's head, where the checkpoint says it.
+        labels: names of a classifier's classes, where the checkpoint says them.
+        dropout_rate: of a classifier's pooled output, where the checkpoint says it.
     """
 
     source: str
@@ -47,8 +48,8 @@ class TensorFile:
     read: Callable[[str], np.ndarray]
     part_of: Callable[[str], str]
     copies: Mapping[str, tuple[str, Callable[[], np.ndarray]]] = field(default_factory=dict)
-    labels: tuple[str, ...] | None = None
-    classifier_dropout_rate: float | None = None
+    labels: Sequence[str] | None = None
+    dropout_rate: float | None = None
 
     def check_size(self) -> None:
         """Refuse a config that describes far more than the file holds, before memory is taken for it."""
@@ -86,7 +87,7 @@ class TensorFile:
             if not present:
                 continue
             variable = places[names[0]].variable
-            value = np.empty(variable.shape, np.float32) if present == names else np.array(variable, np.float32)
+            value = np.empty(variable.shape, np.float32) if present == names else np.array(convert_to_numpy(variable))
             for name in present:
                 tensor = self.read(name)
                 if not np.isfinite(tensor).all():

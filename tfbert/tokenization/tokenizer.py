@@ -66,6 +66,13 @@ class BertTokenizer(tf.Module):
         self._shown_tokens = tf.constant(["" if token in hidden else token for token in vocabulary.tokens])
         self._token_characters = tf.constant([len(token.removeprefix("##")) for token in vocabulary.tokens], tf.int64)
 
+    @classmethod
+    def from_folder(cls, path: str | os.PathLike) -> "BertTokenizer":
+        """Return the tokenizer of a checkpoint folder, case as the folder says; see `checkpoints.load_tokenizer`."""
+        from tfbert.checkpoints.tokenizers import load_tokenizer
+
+        return load_tokenizer(Path(path))
+
     @property
     def vocabulary_size(self) -> int:
         """The number of tokens."""
