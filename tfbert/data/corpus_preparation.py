@@ -1,15 +1,27 @@
-"""Preparing a corpus: documents in, a folder of shards out."""
+"""Preparing a corpus: documents in, a folder of shards out; in parallel, in bounded memory, resumable."""
 
-import hashlib
+import concurrent.futures
+import functools
+import itertools
 import json
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 import safetensors.numpy
 
 from tfbert.atomic import written_beside
+from tfbert.cli import import_tensorflow
+from tfbert.data.corpus_pieces import Piece, cut_pieces
+from tfbert.data.documents import Document, DocumentFiles
+from tfbert.data.preparation_progress import PreparationProgress
 from tfbert.data.records import (
     FORMAT,
     MANIFEST,
@@ -20,26 +32,62 @@ from tfbert.data.records import (
     vocabulary_bytes,
     vocabulary_sha256,
 )
-from tfbert.data.shard_making import Document, ShardMaker, ShardSettings
-from tfbert.run_folder import finish, run_folder
+from tfbert.data.row_plan import NUM_SPECIAL_TOKENS
+from tfbert.data.shard_making import MadeShard, ShardMaker, ShardSettings
+from tfbert.errors import InputError
+from tfbert.run_folder import check_run_folder, finish, run_folder
 
 if TYPE_CHECKING:
     from tfbert.tokenization.tokenizer import BertTokenizer
 
+_LARGEST_SHARD_MEGABYTES = 256
+_FEW_PIECES = 2
+"""So many pieces are made faster here than by processes that have to start first."""
+_SAMPLE_DOCUMENTS = 1000
+_MOST_UNKNOWN = 0.5
+
 
 def prepare_corpus(
-    documents: Iterable[str | Document],
+    documents: DocumentFiles | Iterable[str | Document],
     tokenizer: "BertTokenizer",
     folder: Path | str,
     *,
     sequence_lengths: Sequence[int] = (128,),
-    held_out_share: float = 0.02,
+    held_out_share: float | None = None,
     short_row_rate: float = 0.1,
     random_rate: float = 0.5,
     seed: int = 0,
-    shard_megabytes: int = 16,
+    shard_megabytes: float = 16,
+    processes: int | None = None,
+    allow_one_document: bool = False,
+    report: TextIO | None = None,
 ) -> Corpus:
-    """Write a corpus of `documents` into `folder` and open it."""
+    """Write a corpus into `folder` and open it; see `records` for what the folder holds.
+
+    Documents are read one by one and cut into pieces; processes split sentences, tokenize, plan the rows and write each
+    piece as one shard. The folder is a function of the arguments: neither the number of processes nor a kill changes a
+    byte of it. The same call goes on after a kill, keeping the shards that are whole.
+
+    Args:
+        documents: `DocumentFiles`, or texts, or lists of paragraphs, from Python.
+        tokenizer: gives the ids.
+        folder: new, or that of an unfinished run with the same arguments.
+        sequence_lengths: tokens in a row, special ones included; one plan of rows is made for each. Sentences are cut
+            to the shortest.
+        held_out_share: share of the documents to keep back for evaluation; by default 0.02, in a small corpus more, up
+            to 0.1, so that 500 documents are.
+        short_row_rate, random_rate: as `plan_rows` takes them.
+        seed: fixes the plan.
+        shard_megabytes: text that goes into one shard; 16 MB give about as many MB of ids.
+        processes: how many to use; by default as many as there are cores.
+        allow_one_document: prepare a single training document, which is of no use for next-sentence prediction.
+        report: where to print progress.
+
+    Raises:
+        InputError: if there are no documents, or only one; if the folder holds a finished run, one with other settings,
+            or other files; if the vocabulary makes most tokens [UNK]; or a setting or file cannot be used.
+    """
+    _check_settings(sequence_lengths, held_out_share, short_row_rate, random_rate, shard_megabytes, processes)
     settings = ShardSettings(
         tuple(tokenizer.vocabulary.tokens),
         tokenizer.lowercase,
@@ -48,32 +96,115 @@ def prepare_corpus(
         random_rate,
         seed,
     )
+    description = documents.description if isinstance(documents, DocumentFiles) else {"sources": None}
     identity = {
+        **description,
         "vocabulary_sha256": vocabulary_sha256(settings.vocabulary),
         "vocabulary_size": len(settings.vocabulary),
         "lowercase": settings.lowercase,
-        "sequence_lengths": list(settings.sequence_lengths),
+        "sequence_lengths": list(sequence_lengths),
         "held_out_share": held_out_share,
         "short_row_rate": short_row_rate,
         "random_rate": random_rate,
         "seed": seed,
+        "shard_megabytes": shard_megabytes,
     }
+    check_run_folder(folder, identity)
+    # The first pieces are read before the folder is made, so that what is wrong with a small corpus leaves no trace.
+    pieces = cut_pieces(documents, held_out_share=held_out_share, piece_bytes=int(shard_megabytes * 1e6))
+    first = list(itertools.islice(pieces, _FEW_PIECES + 1))
+    maker = ShardMaker(settings)
+    _check_documents(first, allow_one_document)
+    _check_vocabulary(tokenizer, maker, first[0].documents)
+    few = len(first) <= _FEW_PIECES
+    pieces = itertools.chain(first, pieces)
+    # The chain lets go of the list when it is through; the name would not.
+    del first
     with run_folder(folder, identity) as held:
-        maker = ShardMaker(settings)
+        for leftover in held.glob(".partial-*"):
+            leftover.unlink()
+        made: Iterator[tuple[float, MadeShard]]
+        if few or processes == 1:
+            made = ((piece.share_read, maker.make(held, piece)) for piece in pieces)
+        else:
+            made = _make_in_parallel(settings, held, pieces, processes or len(os.sched_getaffinity(0)))
+        progress = PreparationProgress(report)
         entries: dict[str, list[dict]] = {split: [] for split in SPLITS}
         counts = np.zeros(len(settings.vocabulary), np.int64)
-        for split, number, piece in _pieces(documents, held_out_share, shard_megabytes * 1_000_000):
-            entry, token_counts = maker.make(held / f"{split}-{number:05d}.safetensors", piece, split, number)
-            entries[split].append(entry)
+        for share_read, shard in made:
+            progress.shard_done(shard.entry["text_bytes"], share_read, made=shard.made)
+            split = shard.entry["file"].rpartition("-")[0]
+            entries[split].append(shard.entry)
             if split == "train":
-                counts += token_counts
-        _finish_corpus(held, identity, entries, counts, settings)
+                counts += shard.token_counts
+        progress.finished()
+        _finish_folder(held, identity, entries, counts, settings.vocabulary)
     return Corpus.open(folder)
 
 
-def _finish_corpus(folder: Path, identity: dict, entries: dict, counts: np.ndarray, settings: ShardSettings) -> None:
+def _make_in_parallel(
+    settings: ShardSettings, folder: Path, pieces: Iterable[Piece], processes: int
+) -> Iterator[tuple[float, MadeShard]]:
+    """Yield shards as processes finish them; one piece more than there are processes is in memory at a time."""
+    # Spawned, not forked: TensorFlow's threads do not survive a fork. The initializer imports TensorFlow without its
+    # banner before anything else does.
+    pool = concurrent.futures.ProcessPoolExecutor(
+        processes, multiprocessing.get_context("spawn"), initializer=import_tensorflow
+    )
+    running: set[concurrent.futures.Future] = set()
+    try:
+        for piece in pieces:
+            if len(running) > processes:
+                done, running = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+            running.add(pool.submit(_make_in_worker, settings, folder, piece))
+        yield from (future.result() for future in concurrent.futures.as_completed(running))
+    except BrokenProcessPool as error:
+        raise InputError(
+            f"{folder}: a process that prepared a shard was killed, perhaps because memory ran out. Run the command "
+            "again, it goes on where it was; use fewer processes or smaller shards if it happens again."
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _make_in_worker(settings: ShardSettings, folder: Path, piece: Piece) -> tuple[float, MadeShard]:
+    return piece.share_read, _worker_maker(settings).make(folder, piece)
+
+
+@functools.cache
+def _worker_maker(settings: ShardSettings) -> ShardMaker:
+    """Set this process up as a worker, once, and return its maker."""
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    # Ctrl-C reaches every process of the terminal; the parent ends the workers in order.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A parent that is killed cannot tell its workers, which would wait for work for ever.
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    return ShardMaker(settings)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+def _finish_folder(
+    folder: Path, identity: dict[str, Any], entries: dict[str, list[dict]], counts: np.ndarray, tokens: Sequence[str]
+) -> None:
+    """Write all that stands beside the shards, the manifest last; remove shards of a source that was longer once."""
+    for each in entries.values():
+        each.sort(key=lambda entry: entry["file"])
+    names = {entry["file"] for each in entries.values() for entry in each}
+    for path in folder.glob("*-[0-9]*.safetensors"):
+        if path.name not in names:
+            path.unlink()
     with written_beside(folder / VOCABULARY) as partial:
-        partial.write_bytes(vocabulary_bytes(settings.vocabulary))
+        partial.write_bytes(vocabulary_bytes(tokens))
     with written_beside(folder / TOKEN_COUNTS) as partial:
         partial.write_bytes(safetensors.numpy.save({"train": counts}))
     totals = {split: _totals(entries[split]) for split in SPLITS}
@@ -84,39 +215,70 @@ def _finish_corpus(folder: Path, identity: dict, entries: dict, counts: np.ndarr
 
 
 def _totals(entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Add up the counts of shards."""
-    totals: dict[str, Any] = {"shards": len(entries)}
+    """Add up the counts of shards, those by sequence length too."""
+    totals: dict[str, Any] = {}
     for entry in entries:
         for name, value in entry.items():
-            if name == "offsets":
-                continue
             if isinstance(value, int):
                 totals[name] = totals.get(name, 0) + value
-            elif isinstance(value, dict):
-                sums = totals.setdefault(name, {})
-                for key, count in value.items():
-                    sums[key] = sums.get(key, 0) + count
+            elif isinstance(value, dict) and name != "offsets":
+                sums = totals.setdefault(name, dict.fromkeys(value, 0))
+                for length, count in value.items():
+                    sums[length] += count
     return totals
 
 
-def _pieces(
-    documents: Iterable[str | Document], held_out_share: float, piece_bytes: int
-) -> Iterator[tuple[str, int, list[Document]]]:
-    """Group documents into pieces of about `piece_bytes`; yield split, number in the split, documents."""
-    pieces: dict[str, list[Document]] = {split: [] for split in SPLITS}
-    sizes = dict.fromkeys(SPLITS, 0)
-    numbers = dict.fromkeys(SPLITS, 0)
-    for document in documents:
-        paragraphs = [document] if isinstance(document, str) else document
-        text = "\n".join(paragraphs)
-        digest = hashlib.sha256(" ".join(text.split()).casefold().encode()).digest()
-        split = "held_out" if int.from_bytes(digest[:8], "big") < held_out_share * 2**64 else "train"
-        pieces[split].append(paragraphs)
-        sizes[split] += len(text)
-        if sizes[split] >= piece_bytes:
-            yield split, numbers[split], pieces[split]
-            pieces[split], sizes[split] = [], 0
-            numbers[split] += 1
-    for split in SPLITS:
-        if pieces[split]:
-            yield split, numbers[split], pieces[split]
+def _check_settings(
+    sequence_lengths: Sequence[int],
+    held_out_share: float | None,
+    short_row_rate: float,
+    random_rate: float,
+    shard_megabytes: float,
+    processes: int | None,
+) -> None:
+    least = NUM_SPECIAL_TOKENS + 5
+    if not sequence_lengths or min(sequence_lengths) < least or len({*sequence_lengths}) < len(sequence_lengths):
+        raise InputError(
+            f"sequence_lengths must be different numbers of at least {least} tokens, such as 128; received "
+            f"{list(sequence_lengths)}."
+        )
+    for name, rate in (("short_row_rate", short_row_rate), ("random_rate", random_rate)):
+        if not 0 <= rate <= 1:
+            raise InputError(f"{name} must be in 0 .. 1; received {rate}.")
+    if held_out_share is not None and not 0 <= held_out_share <= 0.5:
+        raise InputError(f"held_out_share must be in 0 .. 0.5; received {held_out_share}.")
+    if not 0 < shard_megabytes <= _LARGEST_SHARD_MEGABYTES:
+        raise InputError(
+            f"shard_megabytes must be above 0 and at most {_LARGEST_SHARD_MEGABYTES}; received {shard_megabytes}."
+        )
+    if processes is not None and processes < 1:
+        raise InputError(f"processes must be at least 1; received {processes}.")
+
+
+def _check_documents(first: Sequence[Piece], allow_one_document: bool) -> None:
+    if not first:
+        raise InputError(
+            "a corpus needs documents; the sources hold none, only white space: check the files and their layout."
+        )
+    if len(first) <= _FEW_PIECES and not allow_one_document:
+        num_documents = sum(len(piece.documents) for piece in first if piece.split == "train")
+        if num_documents < 2:
+            raise InputError(
+                f"next-sentence prediction needs two training documents or more; received {num_documents}. Put a blank "
+                "line between documents, or choose the layout line where each line is one; to pre-train without "
+                "next-sentence prediction, allow one document (--allow-one-document)."
+            )
+
+
+def _check_vocabulary(tokenizer: "BertTokenizer", maker: ShardMaker, documents: Sequence[Document]) -> None:
+    """Refuse a vocabulary under which most of the first documents is unknown."""
+    token_ids, _, _ = maker.encode(documents[:_SAMPLE_DOCUMENTS])
+    if not len(token_ids):
+        raise InputError("a corpus needs text; the first documents hold no character that the tokenizer keeps.")
+    unknown = float((token_ids == tokenizer.unk_id).mean())
+    if unknown > _MOST_UNKNOWN:
+        raise InputError(
+            f"a vocabulary must know the text; {tokenizer.vocabulary.source}, {len(tokenizer.vocabulary):,} tokens, "
+            f"makes {unknown:.0%} of the first documents' tokens [UNK]. Learn one from this text with "
+            "recipes/train_vocabulary.py, or check its language and --lowercase."
+        )

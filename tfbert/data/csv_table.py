@@ -8,14 +8,14 @@ in strict mode does none of that, and knows the line each row starts on.
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tfbert.data.text_files import check_text_start
 from tfbert.errors import InputError
 
-_HTML_STARTS = (b"<!doctype", b"<html", b"<head", b"<body", b"<?xml")
-_UTF8_MARK, _UTF16_MARKS = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
+_UTF8_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
@@ -44,28 +44,61 @@ def read_csv_table(path: str | Path, *, required: Sequence[str], optional: Seque
             field of more than 131,072 characters (which is what a quote that is never closed makes).
     """
     path = Path(path)
-    rows = _rows(path, _decode(path, _read_bytes(path)))
-    _, header = next(rows, (0, []))
-    _check_header(path, header, required, optional)
-    wanted = [name for name in (*required, *optional) if name in header]
-    positions = [header.index(name) for name in wanted]
+    text = io.StringIO(_decode(path, _read_bytes(path)), newline="")
+    names, rows = csv_rows(path, text, required=required, optional=optional)
     lines: list[int] = []
-    columns: list[list[str]] = [[] for _ in wanted]
+    columns: list[list[str]] = [[] for _ in names]
     for line, row in rows:
-        if len(row) != len(header):
-            raise InputError(
-                f"{path}: every row must have as many fields as the header, {len(header)}; the row that starts on line "
-                f"{line} has {len(row)}: put a text that holds commas, quotes or line breaks in double quotes, and "
-                'double the quotes inside it ("")'
-            )
         lines.append(line)
-        for column, position in zip(columns, positions, strict=True):
-            column.append(row[position])
+        for column, value in zip(columns, row, strict=True):
+            column.append(value)
     if not lines:
         raise InputError(
             f"{path}: a CSV must have rows below its header; this one has the header alone: check the export"
         )
-    return CsvTable(path, lines, dict(zip(wanted, columns, strict=True)))
+    return CsvTable(path, lines, dict(zip(names, columns, strict=True)))
+
+
+def csv_rows(
+    path: Path,
+    lines: Iterable[str],
+    *,
+    required: Sequence[str],
+    optional: Sequence[str] = (),
+    largest_field: int | None = None,
+) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """Read the header of a CSV's lines; return the names of the wanted columns and an iterator over the rows.
+
+    Each row comes with the line it starts on, and holds the wanted columns alone, in the order asked for.
+
+    Args:
+        path: what error messages call the file.
+        lines: its lines with their ends, read as far as the rows are asked for.
+        required: columns that must be there.
+        optional: columns to take where they are there.
+        largest_field: the most characters in a field; by default the `csv` module's 131,072.
+
+    Raises:
+        InputError: as `read_csv_table` does, for the header at once and for rows while they are read.
+    """
+    rows = _rows(path, lines, csv.field_size_limit() if largest_field is None else largest_field)
+    _, header = next(rows, (0, []))
+    _check_header(path, header, required, optional)
+    wanted = [name for name in (*required, *optional) if name in header]
+    return wanted, _wanted_values(path, rows, len(header), [header.index(name) for name in wanted])
+
+
+def _wanted_values(
+    path: Path, rows: Iterator[tuple[int, list[str]]], num_fields: int, positions: Sequence[int]
+) -> Iterator[tuple[int, list[str]]]:
+    for line, row in rows:
+        if len(row) != num_fields:
+            raise InputError(
+                f"{path}: every row must have as many fields as the header, {num_fields}; the row that starts on line "
+                f"{line} has {len(row)}: put a text that holds commas, quotes or line breaks in double quotes, and "
+                'double the quotes inside it ("")'
+            )
+        yield line, [row[position] for position in positions]
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -83,17 +116,7 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _decode(path: Path, content: bytes) -> str:
-    start = content[:512].removeprefix(_UTF8_MARK).lstrip().lower()
-    if start.startswith(_HTML_STARTS):
-        raise InputError(
-            f"{path}: the file is an HTML page, not a CSV: a download got an error or log-in page in its place; "
-            "delete it, open the link in a browser, save the file itself and give its path"
-        )
-    if content.startswith(_UTF16_MARKS):
-        raise InputError(
-            f"{path}: the file must be UTF-8, its first bytes are those of UTF-16: convert it with "
-            "iconv -f UTF-16 -t UTF-8 OLD.csv > NEW.csv"
-        )
+    check_text_start(path, content[:512])
     if (offset := content.find(b"\0")) >= 0:
         raise InputError(
             f"{path}: a CSV must not hold NUL bytes; there is one at byte {offset}, line {_line(content, offset)}: the "
@@ -115,11 +138,13 @@ def _line(content: bytes, offset: int) -> int:
     return content.count(b"\n", 0, offset) + 1
 
 
-def _rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+def _rows(path: Path, lines: Iterable[str], largest_field: int) -> Iterator[tuple[int, list[str]]]:
     """Yield each row that is not blank with the line it starts on."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(lines, strict=True)
     while True:
         line = reader.line_num + 1
+        # The limit is the module's, for the whole process: it is ours only while a row is read.
+        limit = csv.field_size_limit(largest_field)
         try:
             row = next(reader)
         except StopIteration:
@@ -129,6 +154,8 @@ def _rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
                 f"{path}: the quotes of the row that starts on line {line} do not balance ({error}): a field in double "
                 'quotes ends with a quote before the comma, and quotes inside it are doubled ("")'
             ) from error
+        finally:
+            csv.field_size_limit(limit)
         if row:
             yield line, row
 

@@ -5,21 +5,32 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from tfbert.data.corpus_pieces import Piece
+from tfbert.data.documents import Document
 from tfbert.data.records import SPLITS, Shard, read_facts, shard_entry, write_shard
 from tfbert.data.row_plan import NUM_SPECIAL_TOKENS, plan_rows, row_tokens
 from tfbert.data.sentences import split_sentences
 from tfbert.data.word_cache import WordCache
+from tfbert.errors import InputError
 from tfbert.tokenization import BertTokenizer
 from tfbert.tokenization.vocabulary import Vocabulary
 
-Document = list[str]
-"""The paragraphs of a document: no sentence spans two of them."""
-
 _BATCH_CHARACTERS = 1 << 19
+
+
+class MadeShard(NamedTuple):
+    """A shard on the disk."""
+
+    entry: dict[str, Any]
+    """What the manifest says of it."""
+    token_counts: np.ndarray
+    """int64 (vocabulary,): how often each id stands in it."""
+    made: bool
+    """False if an earlier run had made it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,10 +44,10 @@ class ShardSettings:
     random_rate: float
     seed: int
 
-    def identity(self, documents: Sequence[Document], split: str, number: int) -> str:
-        """Return a digest of these settings and documents: a shard that has it need not be made again."""
-        digest = hashlib.sha256(json.dumps([dataclasses.asdict(self), split, number]).encode())
-        for document in documents:
+    def identity(self, piece: Piece) -> str:
+        """Return a digest of all that the shard depends on: a shard that has it need not be made again."""
+        digest = hashlib.sha256(json.dumps([dataclasses.asdict(self), piece.split, piece.number]).encode())
+        for document in piece.documents:
             digest.update(json.dumps(document).encode())
         return digest.hexdigest()
 
@@ -53,27 +64,24 @@ class ShardMaker:
         self._words = WordCache(BertTokenizer(self._vocabulary, lowercase=settings.lowercase))
         self._is_word_start = np.array([not token.startswith("##") for token in settings.vocabulary])
 
-    def make(self, path: Path, documents: Sequence[Document], split: str, number: int) -> tuple[dict, np.ndarray]:
-        """Write the shard, unless `path` is it already.
+    def make(self, folder: Path, piece: Piece) -> MadeShard:
+        """Write the shard of a piece into `folder`, unless it is there already.
 
-        Args:
-            path: where it is to lie.
-            documents: what goes into it.
-            split: "train" or "held_out".
-            number: counted from 0 in its split.
-
-        Returns:
-            Its entry in the manifest, and how often each id stands in it, int64 (vocabulary,).
+        Raises:
+            InputError: if no document of the piece makes a row.
         """
-        identity = self._settings.identity(documents, split, number)
+        path = folder / f"{piece.split}-{piece.number:05d}.safetensors"
+        identity = self._settings.identity(piece)
         facts = read_facts(path)
-        if facts is None or facts.get("identity") != identity:
-            self._write(path, documents, split, number, identity)
-        token_ids = Shard.from_entry(path.parent, entry := shard_entry(path)).read()["token_ids"]
-        return entry, np.bincount(token_ids, minlength=len(self._vocabulary))
+        made = facts is None or facts.get("identity") != identity
+        if made:
+            self._write(path, piece, identity)
+        entry = shard_entry(path)
+        token_ids = Shard.from_entry(folder, entry).read()["token_ids"]
+        return MadeShard(entry, np.bincount(token_ids, minlength=len(self._vocabulary)), made)
 
-    def _write(self, path: Path, documents: Sequence[Document], split: str, number: int, identity: str) -> None:
-        settings = self._settings
+    def _write(self, path: Path, piece: Piece, identity: str) -> None:
+        settings, documents = self._settings, piece.documents
         token_ids, sentence_starts, document_starts = self.encode(documents)
         word_starts = np.concatenate([[0], np.cumsum(self._is_word_start[token_ids])])[sentence_starts]
         tensors = {
@@ -99,7 +107,7 @@ class ShardMaker:
                 document_starts,
                 word_starts,
                 length,
-                random=np.random.default_rng([settings.seed, SPLITS.index(split), number, length]),
+                random=np.random.default_rng([settings.seed, SPLITS.index(piece.split), piece.number, length]),
                 short_row_rate=settings.short_row_rate,
                 random_rate=settings.random_rate,
             )
@@ -108,6 +116,12 @@ class ShardMaker:
             by_length["rows_with_two_sentences"][str(length)] = int((plan.rows[:, 2] - plan.rows[:, 1] > 1).sum())
             by_length["row_tokens"][str(length)] = row_tokens(plan.rows, sentence_starts, length)
             by_length["dropped_chunks"][str(length)] = plan.dropped
+        if not all(by_length["rows"].values()):
+            raise InputError(
+                f"a shard needs a row of two words or more for each sequence length; none of the {len(documents):,} "
+                f"documents of {path.stem} makes one, the first is {documents[0][0]!r:.60}: give longer documents, or "
+                "check the layout, the columns and the vocabulary (held_out_share 0 holds none out)"
+            )
         write_shard(path, tensors, facts | by_length)
 
     def encode(self, documents: Sequence[Document]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
