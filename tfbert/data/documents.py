@@ -49,7 +49,7 @@ class DocumentFiles:
         self.paths = list(dict.fromkeys(path for source in sources for path in _find(source)))
         if not self.paths:
             raise InputError("at least one source of documents is needed, such as a file or a pattern; received none.")
-        self._total_bytes = sum(path.stat().st_size for path in self.paths)
+        self.total_bytes = sum(path.stat().st_size for path in self.paths)
         self.share_read = 0.0
         """How much of the files the iteration has read, by their size on the disk, 0 to 1."""
         self._layout = layout
@@ -69,7 +69,7 @@ class DocumentFiles:
         for path in self.paths:
             with open(path, "rb") as raw:
                 for document in self._documents(path, raw):
-                    self.share_read = (before + raw.tell()) / self._total_bytes
+                    self.share_read = (before + raw.tell()) / self.total_bytes
                     yield document
             before += path.stat().st_size
         self.share_read = 1.0
