@@ -23,11 +23,11 @@ def published_lamb(weights, gradients, decay=0.01, clip=1.0, multipliers=None):
             m[name] = 0.9 * m[name] + 0.1 * g
             v[name] = 0.999 * v[name] + 0.001 * g**2
             u = m[name] / (1 - 0.9**t) / (np.sqrt(v[name] / (1 - 0.999**t)) + 1e-6)
-            ratio: np.floating = np.float64(1.0)
+            ratio = 1.0
             if name in ADAPTED:
                 u = u + decay * weights[name]
                 w_norm, u_norm = np.linalg.norm(weights[name]), np.linalg.norm(u)
-                ratio = w_norm / u_norm if w_norm > 0 and u_norm > 0 else 1.0
+                ratio = float(w_norm / u_norm) if w_norm > 0 and u_norm > 0 else 1.0
             weights[name] = weights[name] - (multipliers or {}).get(name, 1.0) * rate * ratio * u
     return weights
 

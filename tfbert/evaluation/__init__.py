@@ -19,6 +19,14 @@ from tfbert.evaluation.classification import (
     summarize_seeds,
 )
 from tfbert.evaluation.mistakes import Mistake, most_confident_mistakes
+from tfbert.evaluation.pair_and_mask_statistics import Measured, PairAndMaskStatistics
+from tfbert.evaluation.pretraining_baselines import (
+    balanced_accuracy_interval,
+    majority_accuracy,
+    unigram_cross_entropy,
+)
+from tfbert.evaluation.pretraining_health import Finding, health
+from tfbert.evaluation.pretraining_report import PretrainingReport
 from tfbert.evaluation.report import write_metrics, write_report
 from tfbert.evaluation.review_report import BaselineResult, ReviewReport, SeedResult
 from tfbert.evaluation.seed_evaluation import SeedEvaluation, evaluate_seed, predict_logits
@@ -30,17 +38,24 @@ __all__ = [
     "BaselineResult",
     "ClassMetrics",
     "ClassificationMetrics",
+    "Finding",
+    "Measured",
     "Mistake",
+    "PairAndMaskStatistics",
+    "PretrainingReport",
     "ReliabilityBin",
     "ReviewReport",
     "SeedEvaluation",
     "SeedResult",
     "Spread",
     "TfidfBaseline",
+    "balanced_accuracy_interval",
     "evaluate_classification",
     "evaluate_seed",
     "expected_calibration_error",
     "fit_temperature",
+    "health",
+    "majority_accuracy",
     "majority_baseline",
     "most_confident_mistakes",
     "predict_logits",
@@ -49,6 +64,7 @@ __all__ = [
     "summarize_seeds",
     "temperature_warning",
     "terminal_summary",
+    "unigram_cross_entropy",
     "write_metrics",
     "write_report",
 ]
