@@ -13,7 +13,15 @@ from tfbert.errors import InputError
 from tfbert.serving import export, largest_difference
 from tfbert.training import pick_placement
 
-TEXTS = ["I love this app!", "", "It crashes. " * 40, "Größe 👍 caf\u00e9", "ok", "\u2028", b"\xff\xfe bad bytes"] * 4
+TEXTS: list = [
+    "I love this app!",
+    "",
+    "It crashes. " * 40,
+    "Größe 👍 caf\u00e9",
+    "ok",
+    "\u2028",
+    b"\xff\xfe bad bytes",
+] * 4
 
 FRESH = """
 import json, sys

@@ -1,5 +1,7 @@
 """From a trained model to a folder that serves."""
 
 from tfbert.serving.export import export, largest_difference
+from tfbert.serving.masked_text import encode_masked
+from tfbert.serving.pretrainer_export import export_pretrainer
 
-__all__ = ["export", "largest_difference"]
+__all__ = ["encode_masked", "export", "export_pretrainer", "largest_difference"]

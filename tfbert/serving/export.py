@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfbert.atomic import written_beside
 from tfbert.errors import InputError
 from tfbert.models.classifier import BertClassifier
+from tfbert.serving.rows_by_length import by_length
+from tfbert.serving.version_folder import free_version, write_version
 from tfbert.tokenization.tokenizer import BertTokenizer
 
 _INPUTS = ("token_ids", "segment_ids", "padding_mask")
@@ -60,19 +61,13 @@ def export(
             f"export needs 3 <= max_length <= {config.max_sequence_length} and temperature > 0; received "
             f"max_length={max_length}, temperature={temperature}."
         )
-    folder = Path(folder)
-    version = _next_version(folder) if version is None else version
-    target = folder / str(version)
-    if version < 1 or target.exists():
-        raise InputError(f"{target}: a version is a free number from 1 on. Leave it out to take the next free one.")
+    target = free_version(folder, version)
     with tf.distribute.get_strategy().scope():
         # A copy: the exported variables belong to no distribution strategy and no optimizer.
         copy = BertClassifier.from_config(classifier.get_config())
         copy.set_weights(classifier.get_weights())
     module = _Serving(copy, tokenizer, max_length, temperature)
-    folder.mkdir(parents=True, exist_ok=True)
-    with written_beside(target) as partial:
-        tf.saved_model.save(module, str(partial), signatures=module.signatures())
+    write_version(target, module, module.signatures())
     return target
 
 
@@ -82,15 +77,8 @@ def largest_difference(export: Path | str, texts: Sequence[str], probabilities: 
     return float(np.abs(served["probabilities"].numpy() - probabilities).max())
 
 
-def _next_version(folder: Path) -> int:
-    versions = [int(entry.name) for entry in folder.iterdir() if entry.name.isdecimal()] if folder.is_dir() else []
-    return max(versions, default=0) + 1
-
-
 class _Serving(tf.Module):
     """Tokenizer, encoder and head in one graph."""
-
-    rows_together = 16
 
     def __init__(self, classifier: BertClassifier, tokenizer: BertTokenizer, max_length: int, temperature: float):
         super().__init__()
@@ -112,8 +100,8 @@ class _Serving(tf.Module):
         }
 
     def _classify_text(self, text):
-        num_classes = len(self._classifier.labels)
-        return self._answer(self._by_length(text, lambda inputs: self._classifier(inputs, training=False), num_classes))
+        classify = lambda inputs: self._classifier(inputs, training=False)  # noqa: E731
+        return self._answer(self._by_length(text, classify, len(self._classifier.labels)))
 
     def _classify_tokens(self, token_ids, segment_ids, padding_mask):
         inputs = dict(zip(_INPUTS, (token_ids, segment_ids, padding_mask), strict=True))
@@ -131,21 +119,6 @@ class _Serving(tf.Module):
         }
 
     def _by_length(self, text, compute, width: int):
-        """Return `compute` of each text, float32 (batch, width): the shortest rows first, a few rows at a time."""
+        """Return `compute` of each text, float32 (batch, width)."""
         inputs = self.tokenizer.encode(text, max_length=self._max_length)
-        lengths = tf.reduce_sum(inputs["padding_mask"], axis=-1)
-        order = tf.argsort(lengths, stable=True)
-
-        def body(start, done):
-            rows = order[start : start + self.rows_together]
-            longest = tf.reduce_max(tf.gather(lengths, rows))
-            part = {name: tf.gather(ids, rows)[:, :longest] for name, ids in inputs.items()}
-            return start + self.rows_together, tf.concat([done, compute(part)], axis=0)
-
-        _, computed = tf.while_loop(
-            lambda start, _: start < tf.size(order),
-            body,
-            (tf.constant(0), tf.zeros([0, width])),
-            shape_invariants=(tf.TensorShape([]), tf.TensorShape([None, width])),
-        )
-        return tf.gather(computed, tf.argsort(order))
+        return by_length(inputs, lambda part: (compute(part),), (tf.zeros([0, width]),))[0]
