@@ -77,3 +77,8 @@ def test_refuses_unequal_numbers_of_texts():
     unknown(["a"], ["b"])
     with pytest.raises(tf.errors.InvalidArgumentError, match="as many texts"):
         unknown(["a"], ["b", "c"])
+
+
+def test_pairs_are_packed_in_a_graph_too():
+    lengths = tf.function(lambda: packing.truncated_lengths([tf.constant([9, 2], tf.int64)] * 2, 7))
+    assert [part.numpy().tolist() for part in lengths()] == [[4, 2], [3, 2]]

@@ -100,7 +100,7 @@ class BertPretrainer(BertModel):
             logits["next_sentence_logits"] = self.next_sentence_head(encoded["pooled_output"])
         return logits
 
-    def compile(self, optimizer="rmsprop", loss=None, **kwargs):
+    def compile(self, optimizer="rmsprop", loss=None, **kwargs):  # type: ignore[override]
         """Configure training as the base class does; there is no `loss` to give."""
         if loss is not None:
             raise InputError(f"BertPretrainer has losses of its own: compile it without loss; received {loss!r}.")

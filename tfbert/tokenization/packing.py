@@ -37,7 +37,7 @@ def truncated_lengths(lengths: list[tf.Tensor], room: int) -> list[tf.Tensor]:
     if len(lengths) == 1:
         return [tf.minimum(lengths[0], room)]
     first, second = lengths
-    first = tf.minimum(first, tf.maximum((room + 1) // 2, room - second))
+    first = tf.minimum(first, tf.maximum(room - second, (room + 1) // 2))
     return [first, tf.minimum(second, room - first)]
 
 
@@ -67,17 +67,39 @@ def pack(
     totals = tf.add_n(lengths) + 1 + len(texts)
     # An empty batch is as long as the special tokens.
     length = tf.reduce_max(tf.concat([totals, [1 + len(texts)]], axis=0)) if pad_to is None else pad_to
+    segments = [(ids, splits[:-1], count) for (ids, splits), count in zip(texts, lengths, strict=True)]
+    return lay_out(segments, length, cls_id=cls_id, sep_id=sep_id, pad_id=pad_id)
+
+
+def lay_out(
+    segments: list[tuple[tf.Tensor, tf.Tensor, tf.Tensor]], length, *, cls_id: int, sep_id: int, pad_id: int
+) -> dict[str, tf.Tensor]:
+    """Lay spans of ids into rows: `[CLS] first [SEP] second [SEP] [PAD] ...`.
+
+    Args:
+        segments: for each of one or two, flat ids int32 (pieces,), where each row's span begins in them and how many it
+            has, both int64 (batch,).
+        length: of the rows, at least that of the longest.
+        cls_id: the id of [CLS].
+        sep_id: the id of [SEP].
+        pad_id: the id of [PAD].
+
+    Returns:
+        `token_ids`, `segment_ids`, `padding_mask`, each int32 (batch, length).
+    """
+    lengths = [count for _, _, count in segments]
+    totals = tf.add_n(lengths) + 1 + len(segments)
     columns = tf.range(tf.cast(length, tf.int64))[tf.newaxis]
     real = columns < totals[:, tf.newaxis]
     token_ids = tf.where(real, sep_id, pad_id)
     token_ids = tf.where(columns == 0, cls_id, token_ids)
     begin = tf.ones_like(totals)
-    for (piece_ids, splits), count in zip(texts, lengths, strict=True):
+    for piece_ids, starts, count in segments:
         inside = (columns >= begin[:, tf.newaxis]) & (columns < (begin + count)[:, tf.newaxis])
-        positions = tf.where(inside, splits[:-1, tf.newaxis] + columns - begin[:, tf.newaxis], 0)
+        positions = tf.where(inside, starts[:, tf.newaxis] + columns - begin[:, tf.newaxis], 0)
         token_ids = tf.where(inside, tf.gather(tf.concat([piece_ids, [pad_id]], axis=0), positions), token_ids)
         begin += count + 1
-    segment_ids = real & (columns >= (lengths[0] + 2)[:, tf.newaxis]) if len(texts) == 2 else tf.zeros_like(real)
+    segment_ids = real & (columns >= (lengths[0] + 2)[:, tf.newaxis]) if len(segments) == 2 else tf.zeros_like(real)
     return {
         "token_ids": token_ids,
         "segment_ids": tf.cast(segment_ids, tf.int32),
