@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tfbert.checkpoints import google, huggingface, native
 from tfbert.checkpoints.files import check_vocabulary_file
+from tfbert.checkpoints.model_tensors import Model
 from tfbert.checkpoints.tensor_file import TensorFile
 from tfbert.errors import InputError
 from tfbert.models.classifier import BertClassifier
@@ -88,6 +89,22 @@ def load_classifier(
     classifier = BertClassifier(BertEncoder(file.config, **options), labels=labels, dropout_rate=dropout_rate)
     file.fill(classifier, allow_missing=allow_missing)
     return classifier
+
+
+def load(path: str | Path, **options) -> Model:
+    """Return the model that a checkpoint folder holds: a pretrainer or a classifier where it has their heads.
+
+    Args:
+        path: as for `load_encoder`.
+        **options: further arguments of `BertEncoder`.
+
+    Raises:
+        InputError: as for `load_encoder`, the heads included; or the classes of a classifier have no names.
+    """
+    heads = _open(path).parts
+    if "masked_lm" in heads:
+        return load_pretrainer(path, next_sentence="next_sentence" in heads, **options)
+    return load_classifier(path, **options) if "classifier" in heads else load_encoder(path, **options)
 
 
 def _open(path: str | Path) -> TensorFile:

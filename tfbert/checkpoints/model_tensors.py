@@ -1,5 +1,6 @@
 """A model's tensors under the names and in the layout of Google's checkpoints, which the other formats go through."""
 
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import keras
@@ -28,9 +29,13 @@ class Place(NamedTuple):
     @property
     def shape(self) -> tuple[int, ...]:
         """The tensor's shape."""
-        *rows, units = self.variable.shape
-        shape = (*rows, len(range(*self.columns.indices(units))))
+        shape = (*self.variable.shape[:-1], self.num_columns)
         return shape[::-1] if self.transposed else shape
+
+    @property
+    def num_columns(self) -> int:
+        """How many of the variable's columns, or elements of a vector, the tensor fills."""
+        return len(range(*self.columns.indices(self.variable.shape[-1])))
 
     def value(self) -> np.ndarray:
         """Return the tensor, float32."""
@@ -104,3 +109,18 @@ def part_of(name: str) -> str:
         if name.startswith(prefixes):
             return part
     return "classifier" if name in ("output_weights", "output_bias") else "encoder"
+
+
+def assign_tensors(places: Mapping[str, Place], read: Callable[[str], np.ndarray]) -> None:
+    """Give each variable, whole, the values that `read` returns for the names of its tensors; the rest stays."""
+    names_of: dict[int, list[str]] = {}
+    for name, place in places.items():
+        names_of.setdefault(id(place.variable), []).append(name)
+    for names in names_of.values():
+        variable = places[names[0]].variable
+        whole = sum(places[name].num_columns for name in names) == variable.shape[-1]
+        value = np.empty(variable.shape, np.float32) if whole else np.array(keras.ops.convert_to_numpy(variable))
+        for name in names:
+            tensor = read(name)
+            value[..., places[name].columns] = tensor.T if places[name].transposed else tensor
+        variable.assign(value)

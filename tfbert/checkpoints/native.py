@@ -11,6 +11,7 @@ The tensors have Google's names and layout, float32. `config.json` says what the
 """
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -89,3 +90,4 @@ def write(folder: Path, model: Model, *, lowercase: bool | None, temperature: fl
         fields |= {"labels": list(model.labels), "dropout_rate": model.dropout_rate, "temperature": temperature}
     (folder / _CONFIG).write_text(json.dumps(fields, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     save_file({name: place.value() for name, place in model_places(model).items()}, folder / _WEIGHTS)
+    shutil.copymode(folder / _CONFIG, folder / _WEIGHTS)  # the library lets nobody else read what it writes

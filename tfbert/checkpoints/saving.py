@@ -62,6 +62,5 @@ def save(
         lowercase = None if tokenizer is None else tokenizer.lowercase
         _FORMATS[format].write(partial, model, lowercase=lowercase, temperature=temperature)
         if tokenizer is not None:
-            lines = "".join(f"{token}\n" for token in tokenizer.vocabulary.tokens)
-            (partial / "vocab.txt").write_text(lines, encoding="utf-8", newline="\n")
+            tokenizer.vocabulary.write(partial / "vocab.txt")
         (partial / "README.md").write_text(card or model_card(model, tokenizer), encoding="utf-8")

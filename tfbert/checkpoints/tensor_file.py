@@ -6,9 +6,8 @@ from math import prod
 from typing import NamedTuple
 
 import numpy as np
-from keras.ops import convert_to_numpy
 
-from tfbert.checkpoints.model_tensors import Model, model_places, parts_of
+from tfbert.checkpoints.model_tensors import Model, assign_tensors, model_places, parts_of
 from tfbert.config import BertConfig
 from tfbert.errors import InputError
 
@@ -51,6 +50,11 @@ class TensorFile:
     labels: Sequence[str] | None = None
     dropout_rate: float | None = None
 
+    @property
+    def parts(self) -> set[str]:
+        """The parts of a model that the file holds tensors of."""
+        return {self.part_of(name) for name in self.stored} - {"other"}
+
     def check_size(self) -> None:
         """Refuse a config that describes far more than the file holds, before memory is taken for it."""
         hidden, inner = self.config.hidden_dim, self.config.intermediate_dim
@@ -79,22 +83,14 @@ class TensorFile:
         missing = [name for name in places if self.own_name(name) not in self.stored]
         self._check(model, missing=() if allow_missing else missing)
         unfit = []
-        names_of: dict[int, list[str]] = {}
-        for name, place in places.items():
-            names_of.setdefault(id(place.variable), []).append(name)
-        for names in names_of.values():
-            present = [name for name in names if name not in missing]
-            if not present:
-                continue
-            variable = places[names[0]].variable
-            value = np.empty(variable.shape, np.float32) if present == names else np.array(convert_to_numpy(variable))
-            for name in present:
-                tensor = self.read(name)
-                if not np.isfinite(tensor).all():
-                    unfit.append(f"{self.own_name(name)} has values that are not finite")
-                place = places[name]
-                value[..., place.columns] = tensor.T if place.transposed else tensor
-            variable.assign(value)
+
+        def read(name: str) -> np.ndarray:
+            tensor = self.read(name)
+            if not np.isfinite(tensor).all():
+                unfit.append(f"{self.own_name(name)} has values that are not finite")
+            return tensor
+
+        assign_tensors({name: place for name, place in places.items() if name not in missing}, read)
         for own_name, (name, read_copy) in self.copies.items():
             if self.part_of(own_name) in parts_of(model) and not np.array_equal(read_copy(), self.read(name)):
                 unfit.append(f"{own_name} differs from {self.own_name(name)}, with which BERT ties it")

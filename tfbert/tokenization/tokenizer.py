@@ -57,7 +57,7 @@ class BertTokenizer(tf.Module):
         folder = tempfile.mkdtemp(prefix="tfbert-vocabulary-")
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         path = Path(folder, "vocab.txt")
-        path.write_bytes("".join(f"{token}\n" for token in vocabulary.tokens).encode())
+        vocabulary.write(path)
         self._normalizer = Normalizer(lowercase)
         self._wordpiece = Wordpiece(
             str(path), max(len(token.encode()) for token in vocabulary.tokens), vocabulary.unk_id

@@ -66,6 +66,10 @@ class Vocabulary:
         # A token that is white space alone can never be matched, but it holds its id.
         return cls([line.strip() or line.rstrip("\r") for line in lines], source=str(path))
 
+    def write(self, path: str | os.PathLike) -> None:
+        """Write a file that `from_file` reads back."""
+        Path(path).write_bytes("".join(f"{token}\n" for token in self.tokens).encode())
+
     def _checked_ids(self) -> dict[str, int]:
         ids: dict[str, int] = {}
         for number, token in enumerate(self.tokens, start=1):
