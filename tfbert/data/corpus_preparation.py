@@ -1,16 +1,9 @@
 """Preparing a corpus: documents in, a folder of shards out; in parallel, in bounded memory, resumable."""
 
-import concurrent.futures
-import functools
 import itertools
 import json
-import multiprocessing
-import multiprocessing.connection
 import os
-import signal
-import threading
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -18,7 +11,6 @@ import numpy as np
 import safetensors.numpy
 
 from tfbert.atomic import written_beside
-from tfbert.cli import import_tensorflow
 from tfbert.data.corpus_pieces import Piece, cut_pieces
 from tfbert.data.documents import Document, DocumentFiles
 from tfbert.data.preparation_progress import PreparationProgress
@@ -34,6 +26,7 @@ from tfbert.data.records import (
 )
 from tfbert.data.row_plan import NUM_SPECIAL_TOKENS
 from tfbert.data.shard_making import MadeShard, ShardMaker, ShardSettings
+from tfbert.data.shard_workers import make_in_parallel
 from tfbert.errors import InputError
 from tfbert.run_folder import check_run_folder, finish, run_folder
 
@@ -127,7 +120,7 @@ def prepare_corpus(
         if few or processes == 1:
             made = ((piece.share_read, maker.make(held, piece)) for piece in pieces)
         else:
-            made = _make_in_parallel(settings, held, pieces, processes or len(os.sched_getaffinity(0)))
+            made = make_in_parallel(settings, held, pieces, processes or len(os.sched_getaffinity(0)))
         progress = PreparationProgress(report)
         entries: dict[str, list[dict]] = {split: [] for split in SPLITS}
         counts = np.zeros(len(settings.vocabulary), np.int64)
@@ -140,57 +133,6 @@ def prepare_corpus(
         progress.finished()
         _finish_folder(held, identity, entries, counts, settings.vocabulary)
     return Corpus.open(folder)
-
-
-def _make_in_parallel(
-    settings: ShardSettings, folder: Path, pieces: Iterable[Piece], processes: int
-) -> Iterator[tuple[float, MadeShard]]:
-    """Yield shards as processes finish them; one piece more than there are processes is in memory at a time."""
-    # Spawned, not forked: TensorFlow's threads do not survive a fork. The initializer imports TensorFlow without its
-    # banner before anything else does.
-    pool = concurrent.futures.ProcessPoolExecutor(
-        processes, multiprocessing.get_context("spawn"), initializer=import_tensorflow
-    )
-    running: set[concurrent.futures.Future] = set()
-    try:
-        for piece in pieces:
-            if len(running) > processes:
-                done, running = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
-                yield from (future.result() for future in done)
-            running.add(pool.submit(_make_in_worker, settings, folder, piece))
-        yield from (future.result() for future in concurrent.futures.as_completed(running))
-    except BrokenProcessPool as error:
-        raise InputError(
-            f"{folder}: a process that prepared a shard was killed, perhaps because memory ran out. Run the command "
-            "again, it goes on where it was; use fewer processes or smaller shards if it happens again."
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _make_in_worker(settings: ShardSettings, folder: Path, piece: Piece) -> tuple[float, MadeShard]:
-    return piece.share_read, _worker_maker(settings).make(folder, piece)
-
-
-@functools.cache
-def _worker_maker(settings: ShardSettings) -> ShardMaker:
-    """Set this process up as a worker, once, and return its maker."""
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    # Ctrl-C reaches every process of the terminal; the parent ends the workers in order.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # A parent that is killed cannot tell its workers, which would wait for work for ever.
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    return ShardMaker(settings)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
 
 
 def _finish_folder(

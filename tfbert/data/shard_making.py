@@ -46,7 +46,8 @@ class ShardSettings:
 
     def identity(self, piece: Piece) -> str:
         """Return a digest of all that the shard depends on: a shard that has it need not be made again."""
-        digest = hashlib.sha256(json.dumps([dataclasses.asdict(self), piece.split, piece.number]).encode())
+        settings = [getattr(self, field.name) for field in dataclasses.fields(self)]
+        digest = hashlib.sha256(json.dumps([settings, piece.split, piece.number]).encode())
         for document in piece.documents:
             digest.update(json.dumps(document).encode())
         return digest.hexdigest()

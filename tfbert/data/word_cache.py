@@ -1,5 +1,6 @@
 """Tokenizing much text: each different word once."""
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,7 +8,7 @@ import tensorflow as tf
 
 from tfbert.tokenization import BertTokenizer
 
-_BATCH_CHARACTERS = 1 << 18
+_BATCH_CHARACTERS = 1 << 16
 _MOST_TOKENS = 2_000_000
 
 
@@ -34,7 +35,7 @@ class WordCache:
         if len(self._ids) > _MOST_TOKENS:
             self._forget()
         words = [text.split(" ") for text in texts]
-        numbers = np.fromiter((self._numbers[word] for each in words for word in each), np.int64)
+        numbers = np.fromiter(map(self._numbers.__getitem__, itertools.chain.from_iterable(words)), np.int64)
         self._learn()
         lengths = np.diff(self._starts)[numbers]
         ends = np.cumsum(lengths)
@@ -54,7 +55,8 @@ class WordCache:
             while end < len(new) and characters < _BATCH_CHARACTERS:
                 characters += len(new[end]) + 1
                 end += 1
-            pieces = self._tokenizer.tokenize(tf.constant(new[first:end], tf.string))
+            with tf.device("CPU"):
+                pieces = self._tokenizer.tokenize(tf.constant(new[first:end], tf.string))
             ids.append(pieces.values.numpy())
             lengths.append(pieces.row_lengths().numpy())
             first = end
