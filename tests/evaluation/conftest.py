@@ -1,4 +1,4 @@
-"""A made-up run to report: three seeds of a synthetic classifier, with hostile strings wherever a string can be."""
+"""Made-up runs to report: three seeds of a synthetic classifier, and a pre-training."""
 
 from dataclasses import replace
 
@@ -7,6 +7,9 @@ import pytest
 
 from tfbert.evaluation import (
     BaselineResult,
+    Measured,
+    PairAndMaskStatistics,
+    PretrainingReport,
     ReviewReport,
     SeedResult,
     evaluate_classification,
@@ -74,3 +77,99 @@ def report_maker():
 def report():
     """The plain made-up report."""
     return make_report()
+
+
+STATISTICS = PairAndMaskStatistics(
+    num_rows=2000,
+    num_tokens=151_220,
+    masked=Measured(0.1561, 0.0002, 0.1561),
+    became_mask=Measured(0.8012, 0.0026, 0.8),
+    kept=Measured(0.0993, 0.0020, 0.1),
+    became_random=Measured(0.0995, 0.0020, 0.1),
+    unknown=Measured(0.0031, 0.0002),
+    padding=Measured(0.4093, 0.0053),
+    tokens_per_row=Measured(75.61, 0.68),
+    not_next=Measured(0.4965, 0.0112, 0.5),
+    first_tokens=(Measured(36.2, 0.5), Measured(35.9, 0.5)),
+    second_tokens=(Measured(36.0, 0.5), Measured(37.1, 0.5)),
+    length_balanced_accuracy=Measured(0.513, 0.011),
+)
+
+
+def make_pretraining_report(objective="next_sentence", **changes) -> PretrainingReport:
+    """A healthy run of 2,000 steps with eleven records and four fillings; `changes` replace fields."""
+    history: list[dict] = []
+    for step in range(0, 2001, 200):
+        learned = 1 - np.exp(-step / 700)
+        record = {
+            "step": step,
+            "tokens": 2400 * step,
+            "seconds": 0.45 * step + 2 * np.sin(step),
+            "learning_rate": 1e-3 * min(step / 200, (2000 - step) / 1800),
+            "val_masked_lm_loss": 8.4 - 3.1 * learned,
+            "val_masked_lm_accuracy": 0.24 * learned,
+            "val_masked_lm_perplexity": np.exp(8.4 - 3.1 * learned),
+        }
+        if objective != "none":
+            record |= {
+                "val_next_sentence_loss": 0.70 - 0.05 * learned,
+                "val_next_sentence_accuracy": 0.5 + 0.1 * learned,
+                "val_next_sentence_balanced_accuracy": 0.5 + 0.1 * learned,
+            }
+        if step:  # nothing is trained at step 0
+            record |= {name[len("val_") :]: value * 0.99 for name, value in record.items() if name.startswith("val_")}
+        history.append(record)
+    top = [
+        [["the", 0.06], ["i", 0.05], [".", 0.04]],
+        [["good", 0.11], ["great", 0.09], ["love", 0.08]],
+        [["love", 0.41], ["like", 0.22], ["hate", 0.09]],
+        [["love", 0.63], ["like", 0.14], ["loved", 0.05]],
+    ]
+    samples = [
+        {
+            "step": step,
+            "rows": [
+                {
+                    "pieces": ["i", "[MASK]", "this", "app", "##s", "!"],
+                    "masks": [{"position": 1, "answer": "love", "top": guesses}],
+                },
+                {
+                    "pieces": ["it", "crash", "[MASK]", "when", "i", "open", "[MASK]"],
+                    "masks": [
+                        {"position": 2, "answer": "##es", "top": [["##es", 0.8], ["##ed", 0.1], ["##ing", 0.05]]},
+                        {"position": 6, "answer": "it", "top": guesses},
+                    ],
+                },
+            ],
+        }
+        for step, guesses in zip((0, 600, 1200, 2000), top, strict=True)
+    ]
+    report = PretrainingReport(
+        title="Pre-training on reviews",
+        model_name="BERT mini from scratch",
+        objective=objective,
+        total_steps=2000,
+        history=history,
+        samples=samples,
+        statistics=STATISTICS,
+        unigram_cross_entropy=6.21,
+        majority_accuracy=0.051,
+        held_out_label_counts=None if objective == "none" else (1010, 990),
+        settings={"batch_size": 32, "learning_rate": 1e-3, "whole_words": False},
+        versions={"keras": "3.15", "hardware": "2 cores"},
+        outputs={"checkpoint": "runs/pretrain/checkpoint"},
+        corpus={"documents": 5180, "sentences": 21_004, "tokens": 402_117},
+    )
+    return replace(report, **changes)
+
+
+@pytest.fixture(scope="session")
+def pretraining_report_maker():
+    """`make_pretraining_report`, as a fixture so that test modules need not import one another."""
+    return make_pretraining_report
+
+
+@pytest.fixture(scope="session")
+def pretraining_report():
+    """The healthy run."""
+    return make_pretraining_report()

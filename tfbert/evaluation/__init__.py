@@ -18,6 +18,7 @@ from tfbert.evaluation.classification import (
     evaluate_classification,
     summarize_seeds,
 )
+from tfbert.evaluation.held_out_baselines import HeldOutBaselines, rows_summary
 from tfbert.evaluation.mistakes import Mistake, most_confident_mistakes
 from tfbert.evaluation.pair_and_mask_statistics import Measured, PairAndMaskStatistics
 from tfbert.evaluation.pretraining_baselines import (
@@ -27,10 +28,10 @@ from tfbert.evaluation.pretraining_baselines import (
 )
 from tfbert.evaluation.pretraining_health import Finding, health
 from tfbert.evaluation.pretraining_report import PretrainingReport
-from tfbert.evaluation.report import write_metrics, write_report
+from tfbert.evaluation.report import write_metrics, write_pretraining_report, write_report
 from tfbert.evaluation.review_report import BaselineResult, ReviewReport, SeedResult
 from tfbert.evaluation.seed_evaluation import SeedEvaluation, evaluate_seed, predict_logits
-from tfbert.evaluation.terminal_summary import terminal_summary
+from tfbert.evaluation.terminal_summary import pretraining_summary, terminal_summary
 
 __all__ = [
     "MAX_TEMPERATURE",
@@ -39,6 +40,7 @@ __all__ = [
     "ClassMetrics",
     "ClassificationMetrics",
     "Finding",
+    "HeldOutBaselines",
     "Measured",
     "Mistake",
     "PairAndMaskStatistics",
@@ -59,12 +61,15 @@ __all__ = [
     "majority_baseline",
     "most_confident_mistakes",
     "predict_logits",
+    "pretraining_summary",
     "reliability_bins",
+    "rows_summary",
     "softmax",
     "summarize_seeds",
     "temperature_warning",
     "terminal_summary",
     "unigram_cross_entropy",
     "write_metrics",
+    "write_pretraining_report",
     "write_report",
 ]

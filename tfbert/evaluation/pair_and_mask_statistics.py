@@ -181,7 +181,7 @@ def _length_rule(lengths: np.ndarray, labels: np.ndarray) -> Measured:
         right[start::2] = ((lengths[start::2] > threshold) == longer) == (labels[start::2] == 1)
     recalls = [right[labels == label] for label in (0, 1)]
     variance = sum(recall.mean() * (1 - recall.mean()) / len(recall) for recall in recalls) / 4
-    return Measured(float(np.mean([recall.mean() for recall in recalls])), float(np.sqrt(variance)), 0.5)
+    return Measured(float(np.mean([recall.mean() for recall in recalls])), float(np.sqrt(variance)))
 
 
 def _best_threshold(lengths: np.ndarray, labels: np.ndarray) -> tuple[float, bool]:

@@ -136,6 +136,55 @@ class PretrainingReport:
         }
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """A figure of the last record beside its baseline, each as text; `gap` is held-out against baseline."""
+
+    name: str
+    training: str
+    held_out: str
+    baseline: str
+    gap: str
+
+
+def comparisons(report: PretrainingReport) -> list[Comparison]:
+    """Each figure of the last record beside what a model without context reaches."""
+    unigram = report.unigram_cross_entropy
+
+    def loss(name: str, key: str, baseline: float, pattern: str = "{:.3f}") -> Comparison:
+        return _compare(report, name, key, baseline, pattern, lambda value: f"{value / baseline - 1:+.1%}")
+
+    def accuracy(name: str, key: str, baseline: float) -> Comparison:
+        return _compare(report, name, key, baseline, "{:.1%}", lambda value: f"{100 * (value - baseline):+.1f} points")
+
+    found = [
+        loss("masked-LM loss, nats", "masked_lm_loss", unigram),
+        loss("masked-LM perplexity", "masked_lm_perplexity", math.exp(unigram), "{:,.1f}"),
+        accuracy("masked-LM accuracy", "masked_lm_accuracy", report.majority_accuracy),
+    ]
+    if report.held_out_label_counts is not None:
+        counts = report.held_out_label_counts
+        majority = max(counts) / sum(counts)
+        entropy = -sum(count / sum(counts) * math.log(count / sum(counts)) for count in counts if count)
+        found += [
+            loss("sentence loss, nats", "next_sentence_loss", entropy),
+            accuracy("sentence accuracy", "next_sentence_accuracy", majority),
+            accuracy("sentence balanced accuracy", "next_sentence_balanced_accuracy", 0.5),
+        ]
+    return [one for one in found if one.held_out]
+
+
+def _compare(report, name, key, baseline, pattern, gap) -> Comparison:
+    training, held_out = (report.last.get(one) for one in (key, f"val_{key}"))
+    return Comparison(
+        name,
+        "" if training is None else pattern.format(training),
+        "" if held_out is None else pattern.format(held_out),
+        pattern.format(baseline),
+        "" if held_out is None else gap(held_out),
+    )
+
+
 def verdict(report: PretrainingReport) -> str:
     """One or two sentences: the held-out figures of the last record beside their baselines."""
     last, unigram = report.last, report.unigram_cross_entropy

@@ -12,6 +12,8 @@ import numpy as np
 
 from tfbert.atomic import written_beside
 from tfbert.errors import InputError
+from tfbert.evaluation.pretraining_report import PretrainingReport
+from tfbert.evaluation.pretraining_report_page import render_pretraining_page
 from tfbert.evaluation.report_page import render_page
 from tfbert.evaluation.review_report import ReviewReport
 
@@ -24,9 +26,12 @@ def write_report(path: str | os.PathLike, report: ReviewReport) -> None:
     Raises:
         ImportError: without matplotlib, naming the extra to install.
     """
-    page = render_page(report)
-    with written_beside(Path(path)) as partial:
-        partial.write_text(page, encoding="utf-8")
+    _write(path, render_page(report))
+
+
+def write_pretraining_report(path: str | os.PathLike, report: PretrainingReport) -> None:
+    """Write the report of a pre-training run, as `write_report` does that of a fine-tuning run."""
+    _write(path, render_pretraining_page(report))
 
 
 def write_metrics(path: str | os.PathLike, metrics: Mapping[str, Any]) -> None:
@@ -41,6 +46,11 @@ def write_metrics(path: str | os.PathLike, metrics: Mapping[str, Any]) -> None:
     text = json.dumps(_plain(metrics, "metrics"), indent=2, ensure_ascii=False, allow_nan=False)
     with written_beside(Path(path)) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
+
+
+def _write(path: str | os.PathLike, page: str) -> None:
+    with written_beside(Path(path)) as partial:
+        partial.write_text(page, encoding="utf-8")
 
 
 def _plain(value: Any, place: str) -> Any:

@@ -1,16 +1,14 @@
-"""The report as one HTML page: sections of tables and plots, every string escaped, styles inside."""
+"""The review report as one HTML page: sections of tables and plots."""
 
-import html
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from tfbert.evaluation import report_plots
 from tfbert.evaluation.calibration import reliability_bins
 from tfbert.evaluation.mistakes import Mistake
-from tfbert.evaluation.report_style import STYLE
+from tfbert.evaluation.report_html import escape, facts, figure, page, row, table
 from tfbert.evaluation.review_report import ReviewReport, verdict
 
 _SHOWN_CHARACTERS = 180
@@ -29,23 +27,20 @@ def render_page(report: ReviewReport) -> str:
     low, high = report.accuracy_interval()
     seeds = f"Mean of {len(report.seeds)} seeds" if len(report.seeds) > 1 else "One seed"
     certainty = f"{seeds} on {report.shown.metrics.num_rows:,} test reviews; 95% interval {low:.1%} to {high:.1%}."
-    warnings = "".join(f"<li>{_escape(note)}</li>" for note in report.warnings())
-    return "\n".join(
-        [
-            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{_escape(report.title)}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<header>",
-            f'<h1>{_escape(report.title)}</h1>\n<p class="verdict">{_escape(verdict(report))}</p>',
-            f'<p class="note">{_escape(certainty)}</p>',
-            f'<ul class="warnings">{warnings}</ul>' if warnings else "",
-            f"</header>\n<h2>How good it is</h2>\n{_scores(report)}",
-            f"<h2>Where it errs</h2>\n{_errors(report)}",
-            f"<h2>How far its confidence can be believed</h2>\n{_calibration(report)}",
-            f"<h2>How it learned</h2>\n{_learning(report)}",
-            f"<h2>What is in the data</h2>\n{_data(report)}",
-            f"<h2>How it was made, and what lies where</h2>\n{_making(report)}",
-            "</main>\n</body>\n</html>\n",
-        ]
+    warnings = "".join(f"<li>{escape(note)}</li>" for note in report.warnings())
+    return page(
+        report.title,
+        verdict(report),
+        certainty,
+        f'<ul class="warnings">{warnings}</ul>\n' if warnings else "",
+        {
+            "How good it is": _scores(report),
+            "Where it errs": _errors(report),
+            "How far its confidence can be believed": _calibration(report),
+            "How it learned": _learning(report),
+            "What is in the data": _data(report),
+            "How it was made, and what lies where": _making(report),
+        },
     )
 
 
@@ -60,16 +55,16 @@ def _scores(report: ReviewReport) -> str:
     return (
         "<p>Accuracy is the share of reviews given the right label. Macro F1 weighs each label alike, however rare. "
         "Log loss and ECE (expected calibration error) judge the probabilities; lower is better.</p>"
-        + _table("scores", ["", "Accuracy", "Macro F1", "Log loss", "ECE", "Accuracy, 0 to 100%"], rows)
+        + table("scores", ["", "Accuracy", "Macro F1", "Log loss", "ECE", "Accuracy, 0 to 100%"], rows)
         + "<h3>Seed by seed</h3><p>The same training from other random numbers; ECE before and after temperature "
         "scaling, all else after it.</p>" + _seeds(report)
     )
 
 
 def _score_row(name: str, accuracy: float, *others: float, style: str = "") -> str:
-    row = _row(name, f"{accuracy:.1%}", *(f"{value:.3f}" for value in others), style=style)
+    line = row(name, f"{accuracy:.1%}", *(f"{value:.3f}" for value in others), style=style)
     bar = f'<td class="bar" aria-hidden="true"><span style="width:{accuracy:.1%}"></span></td>'
-    return row.replace("</tr>", f"{bar}</tr>")
+    return line.replace("</tr>", f"{bar}</tr>")
 
 
 def _seeds(report: ReviewReport) -> str:
@@ -82,8 +77,8 @@ def _seeds(report: ReviewReport) -> str:
     rows = []
     for name, values in lines:
         figures = (pattern.format(value) for pattern, value in zip(_SEED_FORMATS.values(), values, strict=True))
-        rows.append(_row(name, *figures, style="strong" if name == "mean" else ""))
-    return _table("", ["Seed", "Accuracy", "Macro F1", "Log loss", "ECE before", "ECE after", "Temperature"], rows)
+        rows.append(row(name, *figures, style="strong" if name == "mean" else ""))
+    return table("", ["Seed", "Accuracy", "Macro F1", "Log loss", "ECE before", "ECE after", "Temperature"], rows)
 
 
 def _errors(report: ReviewReport) -> str:
@@ -93,14 +88,14 @@ def _errors(report: ReviewReport) -> str:
     for name, one in metrics.per_class.items():
         others = (f"{per_class[name].f1:.3f}" for per_class in baselines.values())
         figures = (f"{one.precision:.3f}", f"{one.recall:.3f}", f"{one.f1:.3f}")
-        rows.append(_row(name, f"{one.support:,}", *figures, *others))
+        rows.append(row(name, f"{one.support:,}", *figures, *others))
     names = ["Label", "Reviews", "Precision", "Recall", "F1", *(f"F1 of {name}" for name in baselines)]
     mistakes = "".join(_mistake_row(mistake) for mistake in report.mistakes)
     return (
         f"<p>Of the exported model, seed {report.shown_seed}.</p>"
         '<h3>By label</h3><p class="note">Precision: of the reviews given this label, the share that deserve it. '
         "Recall: of the reviews that deserve it, the share found. F1 joins the two.</p>"
-        f"{_table('', names, rows)}<h3>What is taken for what</h3>"
+        f"{table('', names, rows)}<h3>What is taken for what</h3>"
         '<p class="note">A row is a true label, a column a prediction; percentages are of the row.</p>'
         f"{_confusion(metrics.label_names, np.array(metrics.confusion_matrix))}"
         "<h3>The most confident mistakes</h3><p>Look here first: some may be stars that do not match the words.</p>"
@@ -121,8 +116,8 @@ def _confusion(names: Sequence[str], counts: np.ndarray) -> str:
             f'<td style="background:rgb(var(--blue-rgb) / {0.6 * share:.3f})">{count:,}<small>{share:.0%}</small></td>'
             for count, share in zip(row_counts, row_shares, strict=True)
         )
-        body += f'<tr><th scope="row">{_escape(name)}</th>{cells}</tr>'
-    head = "".join(f'<th scope="col">{_escape(name)}</th>' for name in names)
+        body += f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>'
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
     return (
         f'<div class="wide"><table class="confusion"><thead><tr><th></th>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
@@ -131,13 +126,13 @@ def _confusion(names: Sequence[str], counts: np.ndarray) -> str:
 
 def _mistake_row(mistake: Mistake) -> str:
     text = mistake.text.strip()
-    shown = _escape(text)
+    shown = escape(text)
     if len(text) > _SHOWN_CHARACTERS:
         start = text[:_SHOWN_CHARACTERS].rsplit(maxsplit=1)[0]
-        shown = f"<details><summary>{_escape(start)} …</summary>… {_escape(text[len(start) :].strip())}</details>"
+        shown = f"<details><summary>{escape(start)} …</summary>… {escape(text[len(start) :].strip())}</details>"
     return (
-        f'<tr><td dir="auto">{shown}</td><td data-name="is">{_escape(mistake.label)}</td>'
-        f'<td data-name="predicted">{_escape(mistake.predicted)}</td>'
+        f'<tr><td dir="auto">{shown}</td><td data-name="is">{escape(mistake.label)}</td>'
+        f'<td data-name="predicted">{escape(mistake.predicted)}</td>'
         f'<td class="number">{mistake.probability:.1%}</td></tr>'
     )
 
@@ -151,7 +146,7 @@ def _calibration(report: ReviewReport) -> str:
     bins = [reliability_bins(probabilities, report.labels) for _, probabilities, _ in panels]
     start = min(min(one.accuracy_interval[0], one.confidence) for one in (*bins[0], *bins[1]))
     figures = [
-        _figure(
+        figure(
             report_plots.reliability_diagram(points, name, start),
             f"<strong>{name[0].upper()}{name[1:]}.</strong> Expected calibration error {error:.3f}.",
         )
@@ -168,7 +163,7 @@ def _calibration(report: ReviewReport) -> str:
 def _learning(report: ReviewReport) -> str:
     histories = {result.seed: result.history for result in report.seeds}
     figures = [
-        _figure(report_plots.learning_curves(histories, quantity), caption)
+        figure(report_plots.learning_curves(histories, quantity), caption)
         for quantity, caption in (
             ("loss", "Loss. Validation rising while training falls means the model begins to memorise."),
             ("accuracy", "Accuracy on training and on validation reviews."),
@@ -185,65 +180,23 @@ def _data(report: ReviewReport) -> str:
     for split, counts in report.class_counts.items():
         total = sum(counts.values())
         cells = (f"{counts.get(label, 0):,} ({counts.get(label, 0) / max(total, 1):.0%})" for label in labels)
-        rows.append(_row(split, *cells, f"{total:,}"))
+        rows.append(row(split, *cells, f"{total:,}"))
     lengths = np.asarray(report.token_lengths)
     cut = int((lengths > report.max_length).sum())
     caption = (
         f"Tokens a review: median {np.median(lengths):.0f}, longest {lengths.max():,}. Cut at {report.max_length}: "
         f"{cut:,} reviews ({cut / len(lengths):.1%}) lose their end."
     )
-    histogram = _figure(report_plots.length_histogram(lengths, report.max_length), caption)
+    histogram = figure(report_plots.length_histogram(lengths, report.max_length), caption)
     return (
-        _table("", ["Reviews", *labels, "All"], rows)
-        + f'<div class="pair"><div>{_facts("Audit", report.audit)}</div>{histogram}</div>'
+        table("", ["Reviews", *labels, "All"], rows)
+        + f'<div class="pair"><div>{facts("Audit", report.audit)}</div>{histogram}</div>'
     )
 
 
 def _making(report: ReviewReport) -> str:
     return (
-        _facts("Outputs", {name: str(path) for name, path in report.outputs.items()}, code=True)
+        facts("Outputs", {name: str(path) for name, path in report.outputs.items()}, code=True)
         + '<div class="pair">'
-        + f"<div>{_facts('Settings', report.settings)}</div><div>{_facts('Versions', report.versions)}</div></div>"
+        + f"<div>{facts('Settings', report.settings)}</div><div>{facts('Versions', report.versions)}</div></div>"
     )
-
-
-def _facts(heading: str, facts: Mapping[str, Any], code: bool = False) -> str:
-    wrap = "<code>{}</code>" if code else "{}"
-    rows = "".join(
-        f'<tr><th scope="row">{_escape(name)}</th><td>{wrap.format(_escape(_show(value)))}</td></tr>'
-        for name, value in facts.items()
-    )
-    return f'<h3>{heading}</h3><div class="wide"><table class="facts"><tbody>{rows}</tbody></table></div>'
-
-
-def _show(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name}: {_show(item)}" for name, item in value.items())
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(_show(item) for item in value)
-    if value is None or isinstance(value, bool | np.bool_):
-        return {None: "none", True: "yes", False: "no"}[value if value is None else bool(value)]
-    return f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)
-
-
-def _figure(drawing: str, caption: str) -> str:
-    return f"<figure>{drawing}<figcaption>{caption}</figcaption></figure>"
-
-
-def _row(name: str, *figures: str, style: str = "") -> str:
-    cells = "".join(f'<td class="number">{_escape(figure)}</td>' for figure in figures)
-    return f'<tr class="{style}"><th scope="row">{_escape(name)}</th>{cells}</tr>'
-
-
-def _table(style: str, names: Sequence[str], rows: Iterable[str], caption: str = "") -> str:
-    first, *others = (_escape(name) for name in names)
-    head = f"<th>{first}</th>" + "".join(f'<th scope="col" class="number">{name}</th>' for name in others)
-    title = f"<caption>{_escape(caption)}</caption>" if caption else ""
-    return (
-        f'<div class="wide"><table class="{style}">{title}<thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-    )
-
-
-def _escape(text: str) -> str:
-    return html.escape(str(text))

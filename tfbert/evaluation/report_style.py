@@ -30,6 +30,15 @@ p { margin: .25rem 0 1rem; max-width: 44rem; }
 .warnings {
   margin: 1rem 0; padding: .75rem 1rem .75rem 2rem; border-left: 4px solid var(--orange); background: var(--tint);
 }
+.healthy { color: var(--quiet); }
+.sentence { margin: 1.75rem 0 .25rem; max-width: 52rem; font-size: 1.05rem; }
+.gap { background: rgb(var(--blue-rgb) / .18); color: inherit; border-radius: 2px; padding: 0 .15em; }
+.samples { width: 100%; table-layout: fixed; }
+.samples th:first-child { width: 16%; overflow-wrap: anywhere; }
+.samples th.number { text-align: left; }
+.samples td span { display: block; overflow-wrap: anywhere; }
+.samples small { color: var(--quiet); }
+.hit { font-weight: 650; color: var(--blue); }
 .wide { overflow-x: auto; margin: .75rem 0 1.25rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .95rem; }
 caption { text-align: left; padding-bottom: .4rem; }
@@ -70,6 +79,7 @@ code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; font-si
   th, td { padding: .4rem .35rem; }
   .scores .bar, .scores thead th:last-child { display: none; }
   .confusion td { min-width: 4.4rem; }
+  .samples { font-size: .8rem; }
   .mistakes thead { display: none; }
   .mistakes tr {
     display: grid; grid-template-columns: 1fr 1fr auto; padding: .6rem 0; border-bottom: 1px solid var(--line);

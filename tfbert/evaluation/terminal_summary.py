@@ -1,5 +1,7 @@
 """The figures of a run as a few lines for the terminal."""
 
+from tfbert.evaluation.pretraining_report import PretrainingReport, comparisons
+from tfbert.evaluation.pretraining_report import verdict as pretraining_verdict
 from tfbert.evaluation.review_report import ReviewReport, verdict
 
 
@@ -20,3 +22,16 @@ def terminal_summary(report: ReviewReport) -> str:
     lines += [f"{row[0]:<{width}}" + "".join(f"{value:>10.3f}" for value in row[1:]) for row in rows]
     notes = [] if spread is None else [f"standard deviation of the accuracy over seeds: {spread:.3f}"]
     return "\n".join([*lines, *notes, "", verdict(report), *report.warnings()])
+
+
+def pretraining_summary(report: PretrainingReport) -> str:
+    """Return a table of the last record beside its baselines, the verdict and what is wrong."""
+    rows = [("", "training", "held out", "baseline", "gap")]
+    rows += [(one.name, one.training, one.held_out, one.baseline, one.gap) for one in comparisons(report)]
+    width = max(len(name) for name, *_ in rows)
+    lines = [f"{name:<{width}}" + "".join(f"{value:>13}" for value in values) for name, *values in rows]
+    last = report.last
+    a_second = last["tokens"] / max(last["seconds"], 1e-9)
+    speed = f"{last['tokens']:,.0f} tokens in {last['seconds']:,.0f} s of training: {a_second:,.0f} a second"
+    findings = [f"{one.level}: {one}" for one in report.findings()] or ["no warnings"]
+    return "\n".join([*lines, speed, "", pretraining_verdict(report), *findings])
