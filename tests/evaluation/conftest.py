@@ -1,6 +1,8 @@
-"""Made-up runs to report: three seeds of a synthetic classifier, and a pre-training."""
+"""Made-up runs to report: three seeds of a synthetic classifier, and a pre-training; `page_parser` lies beside."""
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +20,8 @@ from tfbert.evaluation import (
     most_confident_mistakes,
     softmax,
 )
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 NAMES = ("negative", "neutral", "positive")
 NUM_ROWS = 300

@@ -2,7 +2,8 @@ import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
-from tfbert.evaluation import terminal_summary
+from tfbert.evaluation import pretraining_summary, terminal_summary
+from tfbert.evaluation.pretraining_report import comparisons, verdict
 
 spec = importlib.util.spec_from_file_location("made_up_run", Path(__file__).parent / "conftest.py")
 made_up_run = importlib.util.module_from_spec(spec)
@@ -26,3 +27,27 @@ def test_one_seed_has_no_spread():
     report = made_up_run.make_report()
     report = replace(report, seeds=report.seeds[:1], shown_seed=report.seeds[0].seed)
     assert "seeds" not in terminal_summary(report)
+
+
+def test_a_pre_training_stands_beside_its_baselines(pretraining_report):
+    lines = pretraining_summary(pretraining_report).splitlines()
+    assert len(lines) == 11
+    assert lines[0].split() == ["training", "held", "out", "baseline", "gap"]
+    for line, one in zip(lines[1:7], comparisons(pretraining_report), strict=True):
+        assert line.startswith(one.name)
+        assert line.split()[-1 - one.gap.count(" ") :] == one.gap.split()
+        assert one.held_out in line
+    assert len({len(line) for line in lines[:7]}) == 1
+    assert lines[7] == "4,800,000 tokens in 902 s of training: 5,322 a second"
+    assert lines[9:] == [verdict(pretraining_report), "no warnings"]
+
+
+def test_what_is_wrong_with_a_pre_training_is_said_last(pretraining_report_maker):
+    report = pretraining_report_maker(unigram_cross_entropy=5.0, non_finite_step=2001)
+    found = [f"{one.level}: {one.what} {one.to_do}" for one in report.findings()]
+    assert pretraining_summary(report).splitlines()[-2:] == found
+
+
+def test_a_pre_training_that_has_not_begun(pretraining_report_maker):
+    report = pretraining_report_maker()
+    assert "0 tokens in 0 s of training: 0 a second" in pretraining_summary(replace(report, history=report.history[:1]))

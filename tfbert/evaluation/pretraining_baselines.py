@@ -4,12 +4,13 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tfbert.errors import InputError
 from tfbert.evaluation.classification import wilson_interval
 
 
-def unigram_cross_entropy(token_counts: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
+def unigram_cross_entropy(token_counts: ArrayLike, labels: ArrayLike, weights: ArrayLike) -> float:
     """The masked-LM loss of a model that knows how often each token occurs, and nothing of the context.
 
         H = - Σ wᵢ · ln p(yᵢ) / Σ wᵢ        p(y) = (cₓ + 1) / (N + V) for token y = x
@@ -33,7 +34,7 @@ def unigram_cross_entropy(token_counts: np.ndarray, labels: np.ndarray, weights:
     return float(-(weights * log_probabilities[labels]).sum() / weights.sum())
 
 
-def majority_accuracy(token_counts: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
+def majority_accuracy(token_counts: ArrayLike, labels: ArrayLike, weights: ArrayLike) -> float:
     """The weighted share of `labels` that equal the commonest token of training; arguments as above.
 
     >>> majority_accuracy([5, 9], [[1, 0, 1]], [[1.0, 1.0, 2.0]])
