@@ -138,10 +138,10 @@ def make_pretraining_report(objective="next_sentence", **changes) -> Pretraining
                     "masks": [{"position": 1, "answer": "love", "top": guesses}],
                 },
                 {
-                    "pieces": ["it", "crash", "[MASK]", "when", "i", "open", "[MASK]"],
+                    "pieces": ["[CLS]", "it", "crash", "[MASK]", "[SEP]", "when", "i", "open", "[MASK]", "[SEP]"],
                     "masks": [
-                        {"position": 2, "answer": "##es", "top": [["##es", 0.8], ["##ed", 0.1], ["##ing", 0.05]]},
-                        {"position": 6, "answer": "it", "top": guesses},
+                        {"position": 3, "answer": "##es", "top": [["##es", 0.8], ["##ed", 0.1], ["##ing", 0.05]]},
+                        {"position": 8, "answer": "it", "top": guesses},
                     ],
                 },
             ],

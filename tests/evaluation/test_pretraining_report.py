@@ -16,7 +16,8 @@ def test_the_verdict_stands_beside_its_baselines(pretraining_report):
     assert verdict(pretraining_report) == (
         f"BERT mini from scratch guesses {last['val_masked_lm_accuracy']:.1%} of the masked tokens of unseen text: "
         f"loss {last['val_masked_lm_loss']:.3f}, {below:.1%} below the unigram level (6.210). Next sentence "
-        f"prediction: balanced accuracy {last['val_next_sentence_balanced_accuracy']:.1%} ({low:.1%} to {high:.1%}), chance 50%."
+        f"prediction: balanced accuracy {last['val_next_sentence_balanced_accuracy']:.1%} "
+        f"({low:.1%} to {high:.1%}), chance 50%."
     )
 
 

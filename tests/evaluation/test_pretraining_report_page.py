@@ -57,7 +57,7 @@ def test_the_page_says_what_was_measured(html, pretraining_report):
         "36.2 ± 0.5",
         "Measured on 2,000 training rows of 151,220 tokens.",
         "Pairs where the second does not follow",
-        "documents 5180",
+        "documents 5,180",
         "runs/pretrain/checkpoint",
         "whole_words no",
         "hardware 2 cores",
@@ -69,7 +69,7 @@ def test_the_page_says_what_was_measured(html, pretraining_report):
 
 def test_sentences_are_filled_in_step_by_step(html):
     assert 'i <mark class="gap">love</mark> this apps !' in html
-    assert 'it crash<mark class="gap">es</mark> when i open <mark class="gap">it</mark>' in html
+    assert '>it crash<mark class="gap">es</mark> | when i open <mark class="gap">it</mark></p>' in html
     assert columns(html) == ["step 0", "step 600", "step 1,200", "step 2,000"]
     assert html.count('<span class="hit">love <small>63%</small></span>') == 1
     assert '<span class="miss">love <small>63%</small></span>' in html  # where "it" was hidden

@@ -68,7 +68,7 @@ def balanced_accuracy_interval(recalls: Sequence[float], counts: Sequence[int]) 
     mean = sum(recalls) / len(recalls)
     below = math.hypot(*(recall - low for recall, (low, _) in zip(recalls, bounds, strict=True)))
     above = math.hypot(*(high - recall for recall, (_, high) in zip(recalls, bounds, strict=True)))
-    return max(0.0, mean - below / len(recalls)), min(1.0, mean + above / len(recalls))
+    return mean - below / len(recalls), mean + above / len(recalls)
 
 
 def _check(token_counts, labels, weights) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -114,16 +114,16 @@ def _samples(samples: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _sentence(sample: Mapping[str, Any]) -> str:
-    """Join the pieces of a sentence to words, what was hidden marked."""
+    """Join the pieces of a row to words, what was hidden marked, a bar between its two texts."""
     hidden = {gap["position"]: gap["answer"] for gap in sample["masks"]}
+    pieces = [hidden.get(position, piece) for position, piece in enumerate(sample["pieces"])]
     words = ""
-    for position, piece in enumerate(sample["pieces"]):
-        piece = hidden.get(position, piece)
-        joined = piece.startswith("##") and position > 0
-        text = escape(piece.removeprefix("##") if joined else piece)
-        words += ("" if joined or not words else " ") + (
-            f'<mark class="gap">{text}</mark>' if position in hidden else text
-        )
+    for position, piece in enumerate(pieces):
+        if piece == "[CLS]" or (piece == "[SEP]" and position == len(pieces) - 1):
+            continue
+        text = escape("|" if piece == "[SEP]" else piece.removeprefix("##"))
+        joint = "" if not words or (piece.startswith("##") and piece != "##") else " "
+        words += joint + (f'<mark class="gap">{text}</mark>' if position in hidden else text)
     return words
 
 
@@ -152,7 +152,8 @@ def _rows(report: PretrainingReport) -> str:
     rows = [_measured_row(name, measured, "{:.2%}") for name, measured in shares.items() if measured is not None]
     rows.append(_measured_row("Tokens a row", statistics.tokens_per_row, "{:.1f}"))
     names = ["", "Measured", "Standard error", "Declared"]
-    corpus = facts("Corpus", report.corpus) if report.corpus else ""
+    counts = {name: f"{value:,}" if isinstance(value, int) else value for name, value in report.corpus.items()}
+    corpus = facts("Corpus", counts) if counts else ""
     return (
         f"<p>Measured on {statistics.num_rows:,} training rows of {statistics.num_tokens:,} tokens.</p>"
         f"{table('', names, rows)}{_lengths(statistics)}{corpus}"
