@@ -39,8 +39,8 @@ def cut_pieces(
 ) -> Iterator[Piece]:
     """Group documents, in their order, into pieces of training and of held-out documents.
 
-    A document is held out by a digest of its text, so that equal texts are never on both sides. Two documents at least
-    are held out where two others stay (`held_out_share` 0: none).
+    A document is held out by a digest of its text, so that equal texts are never on both sides. Of the documents that
+    fill the first two pieces two are held out at least, if two others stay (`held_out_share` 0: none).
 
     Args:
         documents: each a text or the list of its paragraphs.

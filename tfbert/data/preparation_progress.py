@@ -1,6 +1,5 @@
 """What a person sees while a corpus is prepared: megabytes of text a second, time left."""
 
-import math
 import time
 from typing import TextIO
 
@@ -64,5 +63,5 @@ class PreparationProgress:
 
 
 def _duration(seconds: float) -> str:
-    seconds = math.ceil(seconds)
+    seconds = round(seconds)
     return f"{seconds // 60} min {seconds % 60:02d} s" if seconds >= 60 else f"{seconds} s"

@@ -83,8 +83,9 @@ def read_lines(path: Path, raw: BinaryIO, *, newline: str | None = None) -> Iter
                     )
                 yield line
         finally:
-            # The file stays open: its owner asks for its position.
-            text.detach()
+            # The file stays open, for its owner asks for its position; unless the owner has closed it first.
+            if not raw.closed:
+                text.detach()
 
 
 def _decompressed(path: Path, raw: BinaryIO) -> Any:
