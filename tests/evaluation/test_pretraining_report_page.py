@@ -71,9 +71,16 @@ def test_sentences_are_filled_in_step_by_step(html):
     assert 'i <mark class="gap">love</mark> this apps !' in html
     assert '>it crash<mark class="gap">es</mark> | when i open <mark class="gap">it</mark></p>' in html
     assert columns(html) == ["step 0", "step 600", "step 1,200", "step 2,000"]
-    assert html.count('<span class="hit">love <small>63%</small></span>') == 1
-    assert '<span class="miss">love <small>63%</small></span>' in html  # where "it" was hidden
-    assert '<span class="hit">##es <small>80%</small></span>' in html
+    assert html.count('<span class="hit"><bdi>love</bdi> <small>63%</small></span>') == 1
+    assert '<span class="miss"><bdi>love</bdi> <small>63%</small></span>' in html  # where "it" was hidden
+    assert '<span class="hit"><bdi>##es</bdi> <small>80%</small></span>' in html
+
+
+def test_a_small_probability_is_not_none(pretraining_report):
+    gap = {"position": 0, "answer": "a", "top": [["b", 0.006], ["c", 0.004]]}
+    samples = [{"step": 0, "rows": [{"pieces": ["[MASK]"], "masks": [gap]}]}]
+    said = words(render_pretraining_page(replace(pretraining_report, samples=samples)))
+    assert "b 1% c <1%" in said
 
 
 def test_many_fillings_are_thinned_out_to_the_first_the_last_and_some_between(pretraining_report):

@@ -83,10 +83,13 @@ def _learning(report: PretrainingReport) -> str:
             )
         )
     drawings.append(figure(plots.learning_rate_curve(history), "Learning rate at each evaluation."))
-    if len(history) > 1:
+    if history[-1]["seconds"] > 0:
         rates = plots.throughput(history)
         drawings.append(
-            figure(plots.throughput_curve(history), f"Throughput, padding left out: median {np.median(rates):,.0f}.")
+            figure(
+                plots.throughput_curve(history),
+                f"Throughput, padding left out: median {np.median(rates):,.0f}. The first stretch includes building graphs.",
+            )
         )
     return (
         "<p>Steps are updates of the weights; below each stands how many tokens had been seen by then.</p>"
@@ -131,8 +134,9 @@ def _guesses(gap: Mapping[str, Any]) -> str:
     lines = []
     for token, probability in gap["top"][:3]:
         style = "hit" if token == gap["answer"] else "miss"
-        lines.append(f'<span class="{style}">{escape(token)} <small>{probability:.0%}</small></span>')
-    return f'<td dir="auto">{"".join(lines)}</td>'
+        share = f"{probability:.0%}" if probability >= 0.005 else "&lt;1%"
+        lines.append(f'<span class="{style}"><bdi>{escape(token)}</bdi> <small>{share}</small></span>')
+    return f"<td>{' '.join(lines)}</td>"
 
 
 def _rows(report: PretrainingReport) -> str:

@@ -70,7 +70,8 @@ def throughput_curve(history: Records) -> str:
     """Real tokens a second between each record and the one before it, by minutes of training."""
     figure, axes = new_figure()
     rates = throughput(history)
-    axes.step([record["seconds"] / 60 for record in history], [rates[0], *rates], color=BLUE, linewidth=1.8)
+    minutes = [record["seconds"] / 60 for record in _from_the_start(history)]
+    axes.step(minutes, [rates[0], *rates], color=BLUE, linewidth=1.8)
     axes.set_ylim(0, 1.15 * max(rates))
     axes.yaxis.set_major_formatter("{x:,.0f}")
     label(axes, "minutes of training", "tokens a second")
@@ -80,12 +81,15 @@ def throughput_curve(history: Records) -> str:
 
 
 def throughput(history: Records) -> list[float]:
-    """Tokens a second between records of rising `seconds`; [0.0] where there is but one."""
-    rates = [
+    """Tokens a second from each record to the next, the first from the start, where graphs are built too."""
+    return [
         (after["tokens"] - before["tokens"]) / max(after["seconds"] - before["seconds"], 1e-9)
-        for before, after in itertools.pairwise(history)
+        for before, after in itertools.pairwise(_from_the_start(history))
     ]
-    return rates or [0.0]
+
+
+def _from_the_start(history: Records) -> Records:
+    return history if history[0]["seconds"] == 0 else [{"tokens": 0, "seconds": 0}, *history]
 
 
 def _curves(axes: "Axes", history: Records, quantity: str) -> tuple[list, list[str]]:

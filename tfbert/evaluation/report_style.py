@@ -36,7 +36,7 @@ p { margin: .25rem 0 1rem; max-width: 44rem; }
 .samples { width: 100%; table-layout: fixed; }
 .samples th:first-child { width: 16%; overflow-wrap: anywhere; }
 .samples th.number { text-align: left; }
-.samples td span { display: block; overflow-wrap: anywhere; }
+.samples td span { display: inline-block; margin-right: .6em; overflow-wrap: anywhere; }
 .samples small { color: var(--quiet); }
 .hit { font-weight: 650; color: var(--blue); }
 .wide { overflow-x: auto; margin: .75rem 0 1.25rem; }
