@@ -84,13 +84,11 @@ def _learning(report: PretrainingReport) -> str:
         )
     drawings.append(figure(plots.learning_rate_curve(history), "Learning rate at each evaluation."))
     if history[-1]["seconds"] > 0:
-        rates = plots.throughput(history)
-        drawings.append(
-            figure(
-                plots.throughput_curve(history),
-                f"Throughput, padding left out: median {np.median(rates):,.0f}. The first stretch includes building graphs.",
-            )
+        caption = (
+            f"Throughput, padding left out: median {np.median(plots.throughput(history)):,.0f}. The first stretch "
+            "includes building graphs."
         )
+        drawings.append(figure(plots.throughput_curve(history), caption))
     return (
         "<p>Steps are updates of the weights; below each stands how many tokens had been seen by then.</p>"
         f'<div class="pair">{"".join(drawings)}</div>'
