@@ -67,7 +67,8 @@ def main(settings: Settings) -> None:
         tokenizer = checkpoints.load_tokenizer(vocabulary, lowercase=settings.lowercase)
     else:
         tokenizer = BertTokenizer(vocabulary, lowercase=settings.lowercase is not False)
-    print(f"documents   {len(documents.paths):,} files, {documents.total_bytes / 1e6:,.1f} MB")
+    num_files = len(documents.paths)
+    print(f"documents   {num_files:,} file{'s'[: num_files > 1]}, {documents.total_bytes / 1e6:,.1f} MB")
     print(
         f"vocabulary  {vocabulary}, {tokenizer.vocabulary_size:,} tokens, lowercase={tokenizer.lowercase}", flush=True
     )

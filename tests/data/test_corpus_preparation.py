@@ -1,10 +1,5 @@
-import contextlib
 import io
-import json
-import os
 import re
-import signal
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -181,36 +176,6 @@ def test_processes_make_the_same_folder(tokenizer, tmp_path):
         prepare_corpus(
             reviews(400), tokenizer, tmp_path / name, processes=processes, shard_megabytes=0.004, report=report
         )
-        assert re.fullmatch(r"  0\.0 MB of text  \d+\.\d MB/s\n", report.getvalue())
+        assert re.search(r"  0\.0 MB of text  \d+\.\d MB/s\n$", report.getvalue())
     assert content(tmp_path / "one") == content(tmp_path / "two")
     assert len(Corpus.open(tmp_path / "two").shards["train"]) > 4
-
-
-def test_an_error_in_a_worker_is_raised_here(tokenizer, tmp_path):
-    """The pieces at the end are single words, which make no row."""
-    documents = [*(text for [text, _] in reviews(60)), *["word"] * 400]
-    with pytest.raises(InputError, match=r"none of the \d+ documents of train-\d+ makes one, the first is 'word'"):
-        prepare_corpus(documents, tokenizer, tmp_path, processes=2, shard_megabytes=0.0005, held_out_share=0)
-    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".partial")]
-    assert json.loads((tmp_path / "settings.json").read_text())["held_out_share"] == 0
-
-
-def workers():
-    """The pool's processes: children of its server, which is a child of this one."""
-    parents = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
-    return [pid for pid, parent in parents.items() if parents.get(parent) == os.getpid()]
-
-
-def test_a_killed_worker_is_told(tokenizer, tmp_path):
-    def killing():
-        for number, document in enumerate(reviews(2000)):
-            if number == 1000:
-                for pid in workers():
-                    os.kill(pid, signal.SIGKILL)
-            yield document
-
-    with pytest.raises(InputError, match=r"a process that prepared a shard was killed.* it goes on where it was"):
-        prepare_corpus(killing(), tokenizer, tmp_path, processes=2, shard_megabytes=0.004)

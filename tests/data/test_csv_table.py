@@ -2,7 +2,7 @@ import csv
 
 import pytest
 
-from tfbert.data.csv_table import read_csv_table
+from tfbert.data.csv_table import csv_rows, read_csv_table
 from tfbert.errors import InputError
 
 
@@ -105,3 +105,13 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path, monkeypatch):
     path.symlink_to("/proc/self/mem")  # opens, and fails to read at offset 0, for root too
     with pytest.raises(InputError, match="cannot be read"):
         read(path)
+
+
+def test_rows_are_read_as_they_are_asked_for_with_fields_as_large_as_allowed(tmp_path):
+    limit = csv.field_size_limit()
+    lines = iter(["text,score\n", "a,1\n", f"{'b' * (limit + 9)},2\n", f"{'c' * (limit + 10)},3\n"])
+    names, rows = csv_rows(tmp_path, lines, required=("score", "text"), largest_field=limit + 9)
+    assert (names, next(rows), next(lines)[:1]) == (["score", "text"], (2, ["1", "a"]), "b")
+    with pytest.raises(InputError, match=r"line 3 do not balance \(field larger than field limit"):
+        next(rows)
+    assert csv.field_size_limit() == limit

@@ -40,7 +40,7 @@ def test_the_sample(tmp_path, capsys):
     run("--output", tmp_path / "corpus", "--sequence-lengths", "64,128")
     printed = capsys.readouterr().out
     for line in (
-        r"documents   1 files, 0\.5 MB",
+        r"documents   1 file, 0\.5 MB",
         r"vocabulary  .*vocab\.txt, 1,513 tokens, lowercase=True",
         r"0\.3 MB of text  \d+\.\d MB/s",
         r"documents +1,\d{3} +2\d\d",

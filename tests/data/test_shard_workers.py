@@ -1,0 +1,73 @@
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tfbert.data import sample_vocabulary
+from tfbert.data.corpus_pieces import Piece
+from tfbert.data.shard_making import ShardMaker, ShardSettings
+from tfbert.data.shard_workers import make_in_parallel
+from tfbert.errors import InputError
+from tfbert.tokenization.vocabulary import Vocabulary
+
+SETTINGS = ShardSettings(Vocabulary.from_file(sample_vocabulary()).tokens, True, (32,), 0.1, 0.5, 0)
+
+
+def pieces(count, taken=None):
+    for number in range(count):
+        if taken is not None:
+            taken.append(number)
+        yield Piece("train", number, [[f"It works {number} times. Really."]] * 20, 600, number / count)
+
+
+def test_shards_are_those_that_this_process_makes_and_few_pieces_wait(tmp_path):
+    taken = []
+    (tmp_path / "many").mkdir()
+    (tmp_path / "one").mkdir()
+    made = make_in_parallel(SETTINGS, tmp_path / "many", pieces(20, taken), processes=2)
+    found = [next(made)]
+    assert len(taken) <= 2 + 2
+    found += made
+    maker = ShardMaker(SETTINGS)
+    expected = [(piece.share_read, maker.make(tmp_path / "one", piece)) for piece in pieces(20)]
+    for (share, shard), (expected_share, expected_shard) in zip(
+        sorted(found, key=lambda each: each[0]), expected, strict=True
+    ):
+        assert share == expected_share
+        assert shard.entry == expected_shard.entry
+        assert (shard.token_counts == expected_shard.token_counts).all()
+
+
+def test_an_error_in_a_worker_is_raised_here_and_leaves_nothing_half_written(tmp_path):
+    def broken():
+        yield from pieces(5)
+        yield Piece("train", 5, [["word"]] * 7, 4, 1.0)
+        yield from pieces(50)
+
+    with pytest.raises(InputError, match=r"none of the 7 documents of train-00005 makes one, the first is 'word'"):
+        list(make_in_parallel(SETTINGS, tmp_path, broken(), processes=2))
+    assert not list(tmp_path.glob(".partial-*"))
+    assert len(list(tmp_path.iterdir())) < 20
+
+
+def workers():
+    """The pool's processes: children of its server, which is a child of this one."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+    return [pid for pid, parent in parents.items() if parents.get(parent) == os.getpid()]
+
+
+def test_a_killed_worker_is_told(tmp_path):
+    def killing():
+        for number, piece in enumerate(pieces(100)):
+            if number == 20:
+                for pid in workers():
+                    os.kill(pid, signal.SIGKILL)
+            yield piece
+
+    with pytest.raises(InputError, match=r"a process that prepared a shard was killed.* it goes on where it was"):
+        list(make_in_parallel(SETTINGS, tmp_path, killing(), processes=2))
