@@ -5,6 +5,7 @@ After Devlin et al. 2019, section 4.1 and appendix A.3, with temperature scaling
   python recipes/finetune_reviews.py                                   the bundled synthetic sample, from scratch
   python recipes/finetune_reviews.py --data reviews.csv --encoder FOLDER --seeds 0,1,2
   python recipes/finetune_reviews.py --data play --encoder FOLDER      the tutorial's reviews, by gdown
+  python recipes/finetune_reviews.py --pretrain-epochs 10              first pre-train on the reviews' own text
 
 FOLDER is a checkpoint of Google or transformers with its vocab.txt. A run that was killed goes on with the same
 command.
@@ -31,6 +32,8 @@ class Settings:
     encoder: str = setting("tiny", "tiny, mini, small, medium, base or large from scratch, or a checkpoint folder")
     vocabulary: str | None = setting(None, "vocab.txt; by default the checkpoint's, or the sample's from scratch")
     lowercase: bool | None = setting(None, "whether the vocabulary is uncased; by default as the checkpoint says")
+    pretrain_epochs: int = setting(0, "first pre-train on the training reviews' own text, so many passes")
+    pretrain_learning_rate: float | None = setting(None, "peak; by default 1e-4, or 1e-3 from scratch")
     split: str = setting("grouped", "grouped: no text in two parts; random: rows at random, as tutorials do")
     split_seed: int = setting(0, "seed of the split")
     max_length: int = setting(160, "tokens at which a review is cut")
@@ -61,6 +64,11 @@ class Settings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"--{name.replace('_', '-')} must be at least 1; received {value}.")
+        if self.pretrain_epochs < 0 or (self.pretrain_learning_rate and not self.pretrain_epochs):
+            raise InputError(
+                "--pretrain-epochs must be at least 0, and above it for --pretrain-learning-rate to mean anything; "
+                f"received {self.pretrain_epochs} and {self.pretrain_learning_rate}."
+            )
         if not self.seed_list:
             raise InputError(f"--seeds must be different whole numbers, such as 0,1,2; received {self.seeds!r}.")
 
@@ -77,6 +85,7 @@ def main(settings: Settings) -> None:
 
     from tfbert import checkpoints, data, evaluation, run_folder, serving
     from tfbert.training import pick_placement
+    from tfbert.training.domain_pretraining import pretrain_on_texts
     from tfbert.training.text_classification import TextClassification
 
     identity = {name: value for name, value in dataclasses.asdict(settings).items() if name != "output"}
@@ -143,7 +152,25 @@ def main(settings: Settings) -> None:
         for name, result in baselines.items():
             print(f"  {name}: accuracy {result.metrics.accuracy:.3f}, macro F1 {result.metrics.macro_f1:.3f}")
 
-        # 4. One training a seed, each calibrated on validation and measured on test.
+        # 4. Pre-training on the text of the training reviews, where asked for.
+        if settings.pretrain_epochs:
+            print("\npre-training", flush=True)
+            checkpoint, _ = pretrain_on_texts(
+                train_texts,
+                tokenizer,
+                settings.encoder,
+                task.placement,
+                folder / "pretraining",
+                epochs=settings.pretrain_epochs,
+                sequence_length=settings.max_length,
+                micro_batches=settings.micro_batches,
+                learning_rate=settings.pretrain_learning_rate,
+                jit_compile=settings.jit_compile,
+                save_every_seconds=settings.save_seconds,
+            )
+            task = task.starting_from(checkpoint)
+
+        # 5. One training a seed, each calibrated on validation and measured on test.
         evaluations, best, classifier = [], None, None
         for seed in settings.seed_list:
             print(f"\nseed {seed}", flush=True)
@@ -162,7 +189,7 @@ def main(settings: Settings) -> None:
             if best is None or evaluations[-1].validation_loss < best.validation_loss:
                 best, classifier = evaluations[-1], trained
 
-        # 5. The export, asked the same questions as the model.
+        # 6. The export, asked the same questions as the model.
         export = serving.export(
             classifier,
             tokenizer,
@@ -173,7 +200,7 @@ def main(settings: Settings) -> None:
         difference = serving.largest_difference(export, test_texts[:64], best.probabilities_after[:64])
         print(f"\nexport    {export}, within {difference:.1e} of the model's answers on {len(test_texts[:64])} reviews")
 
-        # 6. The report.
+        # 7. The report.
         report = evaluation.ReviewReport(
             title="Sentiment of app reviews",
             model_name=f"BERT ({Path(settings.encoder).name})",

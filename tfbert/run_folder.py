@@ -14,8 +14,10 @@ _FINISHED = "finished.json"
 
 
 @contextlib.contextmanager
-def run_folder(folder: Path | str, settings: dict) -> Iterator[Path]:
+def run_folder(folder: Path | str, settings: dict, *, accept_changes: bool = False) -> Iterator[Path]:
     """Hold `folder` for one run with `settings`; the lock is freed by the system when the process dies.
+
+    With `accept_changes` an unfinished run goes on with these settings, whatever it had before.
 
     Makes the folder and its `settings.json` if this is a new run. The run calls `finish(folder)` as its last act.
 
@@ -23,21 +25,21 @@ def run_folder(folder: Path | str, settings: dict) -> Iterator[Path]:
         InputError: if the folder holds a finished run, a run with other settings (named), other files, or is in use.
     """
     folder = Path(folder)
-    check_run_folder(folder, settings)
+    check_run_folder(folder, settings, accept_changes=accept_changes)
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise InputError(f"{folder}: another run is using this folder. Wait for it, or name another.") from error
-        check_run_folder(folder, settings)
-        if not (folder / _SETTINGS).exists():
+        check_run_folder(folder, settings, accept_changes=accept_changes)
+        if accept_changes or not (folder / _SETTINGS).exists():
             with written_beside(folder / _SETTINGS) as partial:
                 partial.write_text(json.dumps(settings, indent=2) + "\n")
         yield folder
 
 
-def check_run_folder(folder: Path | str, settings: dict) -> None:
+def check_run_folder(folder: Path | str, settings: dict, *, accept_changes: bool = False) -> None:
     """Refuse a folder that a run with `settings` cannot use; makes nothing, so call it before any work."""
     folder = Path(folder)
     if not folder.exists():
@@ -60,7 +62,7 @@ def check_run_folder(folder: Path | str, settings: dict) -> None:
         for name in sorted({*before, *settings})
         if before.get(name) != settings.get(name)
     ]
-    if changed:
+    if changed and not accept_changes:
         raise InputError(
             f"{folder}: the unfinished run in this folder has other settings: {'; '.join(changed)}. "
             "Use its settings to resume it, or name another folder."

@@ -106,6 +106,10 @@ class LengthBatches:
         batches = self._cut(rows[np.argsort(self.padded_lengths[rows], kind="stable")])
         return [batches[i] for i in generator.permutation(len(batches))]
 
+    def tokens_of_steps(self, epoch: int) -> list[int]:
+        """Return the real tokens of each training batch of epoch `epoch`."""
+        return [int(self.lengths[rows].sum()) for rows in self.epoch(epoch)]
+
     def padding_share(self, epoch: int = 0) -> float:
         """Return the share of padding among all positions of epoch `epoch`."""
         positions = sum(len(rows) * self.padded_lengths[rows].max() for rows in self.epoch(epoch))

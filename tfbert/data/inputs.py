@@ -131,7 +131,8 @@ class PretrainingInputs:
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
         options.deterministic = True
         described = tf.data.Dataset.from_tensor_slices(descriptors).with_options(options)
-        return described.map(self._open).prefetch(1).flat_map(self._batches).prefetch(4)
+        batches = described.map(self._open).prefetch(1).flat_map(self._batches)
+        return batches.apply(tf.data.experimental.assert_cardinality(num_steps)).prefetch(4)
 
     def _openings(self, epoch: int) -> Iterator[_Opening]:
         """Yield what is opened in an epoch, every batch of it read."""

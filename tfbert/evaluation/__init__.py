@@ -18,6 +18,7 @@ from tfbert.evaluation.classification import (
     evaluate_classification,
     summarize_seeds,
 )
+from tfbert.evaluation.held_out_baselines import HeldOutBaselines, rows_summary
 from tfbert.evaluation.mistakes import Mistake, most_confident_mistakes
 from tfbert.evaluation.pair_and_mask_statistics import Measured, PairAndMaskStatistics
 from tfbert.evaluation.pretraining_baselines import (
@@ -39,6 +40,7 @@ __all__ = [
     "ClassMetrics",
     "ClassificationMetrics",
     "Finding",
+    "HeldOutBaselines",
     "Measured",
     "Mistake",
     "PairAndMaskStatistics",
@@ -61,6 +63,7 @@ __all__ = [
     "predict_logits",
     "pretraining_summary",
     "reliability_bins",
+    "rows_summary",
     "softmax",
     "summarize_seeds",
     "temperature_warning",

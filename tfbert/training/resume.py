@@ -4,15 +4,15 @@ import json
 import math
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 import safetensors
+import tensorflow as tf
 from safetensors.numpy import save_file
 
 from tfbert.atomic import written_beside
-from tfbert.data.batching import LengthBatches
 from tfbert.errors import InputError
 from tfbert.training.step import GlobalBatchModel
 
@@ -20,13 +20,48 @@ _STATE = "state.safetensors"
 _BEST = "best.weights.h5"
 
 
+class DivergedError(InputError):
+    """The loss or a weight was not finite at `step`, counted from 1; `history` has the logs of the epochs before."""
+
+    def __init__(self, message: str, step: int, history: list[dict[str, float]]):
+        super().__init__(message)
+        self.step = step
+        self.history = history
+
+
+class TrainingBatches(Protocol):
+    """Batches that are a function of (epoch, step), such as `tfbert.data.LengthBatches`."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches an epoch."""
+
+    def training_dataset(self, epochs: int, first_epoch: int = 0, first_step: int = 0) -> tf.data.Dataset:
+        """Return the batches of epochs `first_epoch` to `epochs - 1`, the first `first_step` left out."""
+
+
+class EvaluationBatches(Protocol):
+    """Batches that are the same at every evaluation."""
+
+    def evaluation_dataset(self) -> tf.data.Dataset:
+        """Return them."""
+
+
+class ResumedCallback(keras.callbacks.Callback):
+    """A callback that is told, before training goes on, what was done before."""
+
+    def on_resume(self, history: list[dict[str, float]]) -> None:
+        """Take the logs of the epochs that are done; empty at the start."""
+
+
 def fit_resumable(
     model: GlobalBatchModel,
-    batches: LengthBatches,
+    batches: TrainingBatches,
     *,
     epochs: int,
     folder: Path | str,
-    validation: LengthBatches | None = None,
+    validation: EvaluationBatches | None = None,
+    keep_best: bool = True,
     patience: int | None = None,
     save_every_seconds: float = 120.0,
     save_every_steps: int | None = None,
@@ -36,7 +71,8 @@ def fit_resumable(
 
     Saved are the weights, the optimizer, the running metrics and the position in the epoch, in one file that is
     replaced whole. Batches and dropout are functions of (seed, epoch, step), so nothing else is needed. With
-    `validation`, the model ends with the weights of the epoch whose `val_loss` was least.
+    `validation` and `keep_best`, the model ends with the weights of the epoch whose `val_loss` was least, else with the
+    last. A loss or a weight that is not finite stops training before it is saved.
 
     Args:
         model: compiled; built under the strategy it trains with.
@@ -44,10 +80,11 @@ def fit_resumable(
         epochs: how many epochs the whole training has.
         folder: where the state lies; made if absent.
         validation: rows to evaluate after each epoch.
+        keep_best: see above.
         patience: stop when `val_loss` has not fallen for this many epochs; None trains all epochs.
         save_every_seconds: seconds between two saves inside an epoch; one is always made at its end.
         save_every_steps: save every so many steps instead.
-        callbacks: further Keras callbacks.
+        callbacks: further Keras callbacks; what they put into the logs of an epoch is kept.
 
     Raises:
         InputError: if the state in `folder` is of another model or cannot be read, or the loss is no longer finite.
@@ -58,8 +95,11 @@ def fit_resumable(
         model.optimizer.build(model.trainable_variables)
     state = _SavedState(folder, batches.steps_per_epoch, save_every_seconds, save_every_steps)
     state.restore(model)
-    best = _BestWeights(folder / _BEST, patience, state)
-    if state.epoch < epochs and not best.exhausted():
+    best = _BestWeights(folder / _BEST, patience, state) if validation is not None and keep_best else None
+    if state.epoch < epochs and not (best and best.exhausted()):
+        for callback in callbacks:
+            if isinstance(callback, ResumedCallback):
+                callback.on_resume(state.history)
         model.fit(
             # Keras counts the skipped steps as read, so it must not know how many batches are left.
             batches.training_dataset(epochs, state.epoch, state.step).repeat(),
@@ -67,11 +107,11 @@ def fit_resumable(
             epochs=epochs,
             steps_per_epoch=batches.steps_per_epoch,
             validation_data=None if validation is None else validation.evaluation_dataset(),
-            callbacks=[*callbacks, *([best] if validation is not None else []), state],
+            callbacks=[*callbacks, *([best] if best else []), state],
             shuffle=False,
             verbose=0,
         )
-    if validation is not None:
+    if best:
         model.load_weights(folder / _BEST)
     return state.history
 
@@ -124,25 +164,37 @@ class _SavedState(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         done = batch + 1
-        if done <= self.step or done == self.steps_per_epoch:
+        if done <= self.step:
+            return
+        if not math.isfinite(logs["loss"]):
+            self._diverged(done, f"the loss is {logs['loss']}")
+        if done == self.steps_per_epoch:
             return
         since = time.monotonic() - self._last_save
         if done % self.every_steps == 0 if self.every_steps else since > self.every_seconds:
-            self._save(done, float(logs["loss"]))
+            self._save(done)
 
     def on_epoch_end(self, epoch, logs=None):
         self.epoch = epoch + 1
         self.history = [*self.history, {name: float(value) for name, value in logs.items()}]
-        self._save(0, float(logs["loss"]))
+        self._save(0)
 
-    def _save(self, step: int, loss: float) -> None:
-        if not math.isfinite(loss):
-            raise InputError(
-                f"the loss is {loss} in epoch {len(self.history) + (step > 0)}: training has diverged, and this state "
-                f"is not saved. Lower the learning rate or use another precision, in a fresh folder."
-            )
-        self.step = step
+    def _diverged(self, step: int, what: str) -> None:
+        step += self.epoch * self.steps_per_epoch
+        raise DivergedError(
+            f"{what} at step {step}: training has diverged. {self.path} still holds the last good state. Lower the "
+            "learning rate, raise the warm-up or use another precision, in a fresh folder.",
+            step,
+            self.history,
+        )
+
+    def _save(self, step: int) -> None:
         tensors = {name: np.asarray(variable.numpy()) for name, variable in _named_variables(self.model)}
+        # After the epoch's last step `epoch` is the next one, and `step` 0.
+        wrong = [name for name, value in tensors.items() if value.dtype.kind == "f" and not np.isfinite(value).all()]
+        if wrong:
+            self._diverged(step, f"{len(wrong)} variables are not finite, {wrong[0]} among them,")
+        self.step = step
         for index, variable in enumerate(_metric_parts(self.model)):
             tensors[f"metric/{index:05d}"] = np.asarray(variable.numpy())
         progress = {"epoch": self.epoch, "step": step, "history": self.history}

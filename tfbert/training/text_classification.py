@@ -120,6 +120,12 @@ class TextClassification:
                 encoder = load_encoder(self.encoder, dtype=policy)
             return BertClassifier(encoder, labels=self.labels, dropout_rate=self.dropout_rate)
 
+    def starting_from(self, checkpoint: Path) -> "TextClassification":
+        """Return the same training with another checkpoint's weights to start from: as many epochs, the same rate."""
+        return dataclasses.replace(
+            self, encoder=str(checkpoint), epochs=self.num_epochs, learning_rate=self.peak_learning_rate
+        )
+
     def rows(self, texts: Sequence[str], labels: np.ndarray, seed: int = 0) -> LengthBatches:
         """Tokenize the texts once, and cut them into batches by length; `labels` are int (rows,)."""
         token_ids = []
