@@ -91,7 +91,7 @@ def main(settings: Settings) -> None:
     print(f"\n{table}\n")
 
     # 4. The folder.
-    if old:
+    if old and model:
         extended = checkpoints.extend_model(model, extension.pieces)
         card = f"{checkpoints.model_card(extended, tokenizer)}\n## Vocabulary\n\n```\n{table}\n```\n"
         checkpoints.save(extended, settings.output, tokenizer=tokenizer, card=card)

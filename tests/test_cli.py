@@ -29,7 +29,9 @@ def test_lists_the_recipes():
 def test_an_unknown_recipe_is_one_line_and_status_2():
     done = run("finetune-review")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: unknown recipe 'finetune-review': choose one of finetune-reviews,")
+    assert done.stderr.startswith(
+        "error: unknown recipe 'finetune-review': choose one of convert-checkpoint, finetune-reviews,"
+    )
 
 
 def test_help_tells_every_setting_with_its_default():
@@ -41,14 +43,16 @@ def test_help_tells_every_setting_with_its_default():
 
 SCRIPT = """
 import dataclasses, errno, sys
-from tfbert.cli import run_recipe, setting
+from tfbert.cli import argument, run_recipe, setting
 from tfbert.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
+    where: str = argument("WHERE", "the place, 100 % of it")
     how: str = setting("well", "how it goes, 100 % of it")
     times: int | None = setting(None, "how often")
     loudly: bool = setting(False, "whether to shout")
+    politely: bool | None = setting(None, "whether to say please; by default as others do")
 
 def main(settings):
     if settings.how == "input":
@@ -66,13 +70,16 @@ run_recipe(main, Settings)
 def recipe(tmp_path, *arguments):
     (tmp_path / "recipe.py").write_text(SCRIPT)
     return subprocess.run(
-        [sys.executable, str(tmp_path / "recipe.py"), *arguments], capture_output=True, text=True, env=ENVIRONMENT
+        [sys.executable, str(tmp_path / "recipe.py"), "here", *arguments],
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
     )
 
 
 def test_settings_come_from_flags_and_tensorflow_starts_quietly(tmp_path):
-    done = recipe(tmp_path, "--times", "3", "--loudly")
-    assert done.stdout == "Settings(how='well', times=3, loudly=True)\n"
+    done = recipe(tmp_path, "--times", "3", "--loudly", "--no-politely")
+    assert done.stdout == "Settings(where='here', how='well', times=3, loudly=True, politely=False)\n"
     assert done.stderr == ""
 
 
@@ -84,6 +91,7 @@ def test_settings_come_from_flags_and_tensorflow_starts_quietly(tmp_path):
         (["--hwo", "well"], "unrecognized arguments: --hwo"),
         (["--tim", "3"], "unrecognized arguments: --tim"),
         (["--times", "often"], "invalid int value: 'often'"),
+        (["there"], "unrecognized arguments: there"),
     ],
 )
 def test_mistakes_exit_with_status_2_and_no_traceback(tmp_path, arguments, message):

@@ -220,3 +220,21 @@ def test_golden_configs(golden):
     google = BertConfig.from_google(json.loads((golden / "google_checkpoint/bert_config.json").read_text()))
     theirs = BertConfig.from_huggingface(json.loads((golden / "huggingface_checkpoint/config.json").read_text()))
     assert dataclasses.replace(google, activation="gelu_erf") == theirs
+
+
+@pytest.mark.parametrize("activation", ["gelu_tanh", "gelu_erf", "relu"])
+def test_what_is_written_is_read_back(activation):
+    config = BertConfig(11, 12, 2, 3, 7, 13, 4, activation, 1e-12, 0.25, 0.5, 0.125)
+    assert BertConfig.from_huggingface(config.to_huggingface()) == config
+    if activation == "gelu_erf":
+        with pytest.raises(InputError, match="Google's code computes another encoder: activation='gelu_erf'"):
+            config.to_google()
+    else:
+        assert BertConfig.from_google(config.to_google()) == config
+
+
+def test_google_has_one_epsilon():
+    config = BertConfig(11, 12, 2, 3, 7, layer_norm_epsilon=1e-6)
+    assert BertConfig.from_huggingface(config.to_huggingface()).layer_norm_epsilon == 1e-6
+    with pytest.raises(InputError, match="layer_norm_epsilon=1e-06, it is 1e-12 there"):
+        config.to_google()

@@ -22,6 +22,11 @@ def setting(default: Any, help: str) -> Any:
     return dataclasses.field(default=default, metadata={"help": help})
 
 
+def argument(metavar: str, help: str) -> Any:
+    """A field of a recipe's settings that is given in its place on the command line, without a flag."""
+    return dataclasses.field(metadata={"help": help, "metavar": metavar})
+
+
 def run_recipe(main: Callable[[Any], None], settings_class: type, argv: list[str] | None = None) -> None:
     """Run `main` with settings read from flags; a user's mistake prints one line and exits with status 2."""
     module = sys.modules[settings_class.__module__]
@@ -32,12 +37,14 @@ def run_recipe(main: Callable[[Any], None], settings_class: type, argv: list[str
     for field in dataclasses.fields(settings_class):
         flag = "--" + field.name.replace("_", "-")
         kind = types_of[field.name]
+        if "metavar" in field.metadata:
+            arguments.add_argument(field.name, type=kind, **field.metadata)
+            continue
         shown = f"{field.metadata['help']} (default: {field.default})".replace("%", "%%")
-        if kind is bool:
+        parse = typing.get_args(kind)[0] if isinstance(kind, types.UnionType) else kind
+        if parse is bool:
             arguments.add_argument(flag, action=argparse.BooleanOptionalAction, default=field.default, help=shown)
         else:
-            optional = isinstance(kind, types.UnionType)
-            parse = typing.get_args(kind)[0] if optional else kind
             metavar = parse.__name__.upper()
             arguments.add_argument(flag, type=parse, default=field.default, help=shown, metavar=metavar)
     values = vars(arguments.parse_args(argv))

@@ -190,6 +190,24 @@ class BertConfig:
         activations = {"gelu": "gelu_tanh", "relu": "relu"}
         return cls._read({"type_vocab_size": 16, **fields}, "bert_config.json", activations, _GOOGLE_FIXED, unknown)
 
+    def to_google(self) -> dict[str, Any]:
+        """Return the keys of Google's `bert_config.json`.
+
+        Raises:
+            InputError: Google's code cannot compute this: its gelu is the tanh form, its layer-norm epsilon 1e-12.
+        """
+        problems = []
+        if self.activation not in ("gelu_tanh", "relu"):
+            problems.append(f"activation={self.activation!r}, only 'gelu_tanh' and 'relu' are known there")
+        if self.layer_norm_epsilon != 1e-12:
+            problems.append(f"layer_norm_epsilon={self.layer_norm_epsilon}, it is 1e-12 there")
+        if problems:
+            raise InputError(f"Google's code computes another encoder: {'; '.join(problems)}.")
+        names = {**_SIZES, **_OPTIONS}
+        return {theirs: getattr(self, ours) for theirs, ours in names.items()} | {
+            "hidden_act": "gelu" if self.activation == "gelu_tanh" else "relu"
+        }
+
     @classmethod
     def from_huggingface(cls, fields: Mapping[str, Any]) -> "BertConfig":
         """Read the keys of transformers' `config.json` of a BERT.
@@ -202,6 +220,16 @@ class BertConfig:
         activations = {"gelu": "gelu_erf", **tanh_forms, "relu": "relu"}
         options = {"layer_norm_eps": "layer_norm_epsilon"}
         return cls._read(fields, "config.json", activations, _HUGGINGFACE_FIXED, [], options)
+
+    def to_huggingface(self) -> dict[str, Any]:
+        """Return the keys of transformers' `config.json` that an encoder has."""
+        names = {**_SIZES, **_OPTIONS, "layer_norm_eps": "layer_norm_epsilon"}
+        activations = {"gelu_erf": "gelu", "gelu_tanh": "gelu_new", "relu": "relu"}
+        return (
+            {"model_type": "bert"}
+            | {theirs: getattr(self, ours) for theirs, ours in names.items()}
+            | {"hidden_act": activations[self.activation]}
+        )
 
     @classmethod
     def _read(cls, fields, file_name, activations, fixed, problems, options=None) -> "BertConfig":

@@ -32,11 +32,10 @@ def read_json_object(folder: Path, name: str) -> dict[str, Any]:
     return content
 
 
-def check_vocabulary_file(folder: Path, vocabulary_size: int) -> None:
-    """Refuse a `vocab.txt` beside the weights with more tokens than the word embedding table has rows."""
-    if not (folder / "vocab.txt").exists():
+def check_vocabulary_file(path: Path | None, vocabulary_size: int) -> None:
+    """Refuse a vocabulary beside the weights with more tokens than the word embedding table has rows."""
+    if path is None:
         return
-    path = file_inside(folder, "vocab.txt")
     with path.open("rb") as lines:
         num_tokens = sum(1 for _ in lines)
     if num_tokens > vocabulary_size:

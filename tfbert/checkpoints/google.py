@@ -1,17 +1,26 @@
 """Google's TensorFlow 1 checkpoints: `bert_config.json` and `bert_model.ckpt.*`."""
 
 import contextlib
+import dataclasses
+import json
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tfbert.checkpoints.files import file_inside, read_json_object
-from tfbert.checkpoints.model_tensors import part_of
+from tfbert.checkpoints.model_tensors import Model, encoder_of, model_places, part_of
 from tfbert.checkpoints.tensor_file import Stored, TensorFile
 from tfbert.config import BertConfig
 from tfbert.errors import InputError
+
+if TYPE_CHECKING:
+    from tfbert.tokenization.tokenizer import BertTokenizer
+
+PARTS = ("encoder", "masked_lm", "next_sentence", "classifier")
+"""What the format has a place for; of a classifier the weights, not the labels."""
 
 _OPTIMIZER_SLOTS = ("/adam_m", "/adam_v")
 
@@ -46,6 +55,31 @@ def open_folder(folder: Path) -> TensorFile:
         read=read,
         part_of=_part_of,
     )
+
+
+def kept_config(config: BertConfig) -> BertConfig:
+    """Return what Google's code would compute with such an encoder."""
+    activation = "relu" if config.activation == "relu" else "gelu_tanh"
+    return dataclasses.replace(config, activation=activation, layer_norm_epsilon=1e-12)
+
+
+def write(folder: Path, model: Model, *, tokenizer: "BertTokenizer | None", temperature: float | None) -> None:
+    """Write the files into the folder; `tokenizer_config.json`, which Google's releases lack, says the case."""
+    import tensorflow as tf
+
+    config = kept_config(encoder_of(model).config).to_google()
+    (folder / "bert_config.json").write_text(json.dumps(config, indent=2) + "\n")
+    places = model_places(model)
+    tf.raw_ops.SaveV2(
+        prefix=str(folder / "bert_model.ckpt"),
+        tensor_names=list(places),
+        shape_and_slices=[""] * len(places),
+        tensors=[place.value() for place in places.values()],
+    )
+    if tokenizer is not None:
+        tokenizer.vocabulary.write(folder / "vocab.txt")
+        case = json.dumps({"do_lower_case": tokenizer.lowercase})
+        (folder / "tokenizer_config.json").write_text(case + "\n")
 
 
 @contextlib.contextmanager

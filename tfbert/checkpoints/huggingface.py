@@ -1,21 +1,31 @@
-"""transformers' folders: `config.json` and `model.safetensors`."""
+"""transformers' folders: `config.json` and `model.safetensors`, in one file or in several with an index."""
 
 import functools
+import json
 import re
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tfbert.checkpoints.files import file_inside, read_json_object
-from tfbert.checkpoints.model_tensors import OUTPUT_BIAS, WORD_EMBEDDINGS
-from tfbert.checkpoints.safetensors_files import READABLE_DTYPES, open_tensors
+from tfbert.checkpoints.model_tensors import OUTPUT_BIAS, WORD_EMBEDDINGS, Model, encoder_of, model_places, parts_of
+from tfbert.checkpoints.safetensors_files import READABLE_DTYPES, open_tensors, write_tensors
 from tfbert.checkpoints.tensor_file import TensorFile
 from tfbert.config import BertConfig
 from tfbert.errors import InputError
+from tfbert.models.classifier import BertClassifier
+from tfbert.models.encoder import BertEncoder
+
+if TYPE_CHECKING:
+    from tfbert.tokenization.tokenizer import BertTokenizer
+
+PARTS = ("encoder", "masked_lm", "next_sentence", "classifier")
+"""What the format has a place for."""
 
 _WEIGHTS = "model.safetensors"
+_INDEX = "model.safetensors.index.json"
 _HEADS = {
     "cls.predictions.": "masked_lm",
     "cls.seq_relationship.": "next_sentence",
@@ -32,33 +42,35 @@ _NAMES = {
 }
 # transformers' own decoder of masked tokens is tied to these two.
 _TIED = {"cls.predictions.decoder.weight": WORD_EMBEDDINGS, "cls.predictions.decoder.bias": OUTPUT_BIAS}
+_ARCHITECTURES = {
+    ("encoder",): "BertModel",
+    ("encoder", "masked_lm"): "BertForMaskedLM",
+    ("encoder", "masked_lm", "next_sentence"): "BertForPreTraining",
+    ("encoder", "classifier"): "BertForSequenceClassification",
+}
 _POSITION_IDS = "embeddings.position_ids"
 
 
 def matches(folder: Path) -> bool:
-    """Return whether the folder holds such a checkpoint; one with weights in another format is refused."""
+    """Return whether the folder holds such a checkpoint; one with weights in a pickle is refused."""
     if not (folder / "config.json").exists():
         return False
-    if (folder / _WEIGHTS).exists():
+    if (folder / _WEIGHTS).exists() or (folder / _INDEX).exists():
         return True
-    for name, reason, remedy in (
-        ("pytorch_model.bin", "is a pickle, which can run code when read", "save_pretrained(folder)"),
-        ("model.safetensors.index.json", "stands for weights in several files", "save_pretrained(folder, ...)"),
-    ):
-        if (folder / name).exists():
-            raise InputError(
-                f"{folder / name} {reason}; only {_WEIGHTS} in one file is read. Write it with transformers: "
-                f"`AutoModel.from_pretrained(folder).{remedy}`."
-            )
+    if (folder / "pytorch_model.bin").exists():
+        raise InputError(
+            f"{folder / 'pytorch_model.bin'} is a pickle, which can run code when read; only safetensors are read. "
+            "Write them with transformers: `AutoModel.from_pretrained(folder).save_pretrained(folder)`."
+        )
     return False
 
 
 def open_folder(folder: Path) -> TensorFile:
-    """Return the checkpoint's tensors; position ids are part of no model."""
-    path = file_inside(folder, _WEIGHTS)
+    """Return the checkpoint's tensors, of one file or of several with an index; position ids are part of no model."""
     fields = read_json_object(folder, "config.json")
     config = BertConfig.from_huggingface(fields)
-    stored, read = open_tensors([path])
+    path, parts = _weight_files(folder)
+    stored, read = open_tensors(parts)
 
     def read_in_google_layout(name: str) -> np.ndarray:
         tensor = read(_own_name(name, stored))
@@ -78,9 +90,20 @@ def open_folder(folder: Path) -> TensorFile:
             for own, name in _TIED.items()
             if own in stored and own != _own_name(name, stored)
         },
-        labels=_labels(fields, path.parent),
+        labels=_labels(fields, folder),
         dropout_rate=fields.get("classifier_dropout"),
     )
+
+
+def _weight_files(folder: Path) -> tuple[Path, list[Path]]:
+    """Return the file that stands for the weights, for messages, and the files that hold them."""
+    if (folder / _WEIGHTS).exists():
+        path = file_inside(folder, _WEIGHTS)
+        return path, [path]
+    names = read_json_object(folder, _INDEX).get("weight_map")
+    if not (isinstance(names, dict) and names and all(isinstance(name, str) for name in names.values())):
+        raise InputError(f"{folder / _INDEX} must map tensors to files in weight_map, received {names!r:.100}.")
+    return folder / _INDEX, [file_inside(folder, name) for name in sorted(set(names.values()))]
 
 
 def _labels(fields: dict[str, Any], folder: Path) -> list[str] | None:
@@ -91,6 +114,34 @@ def _labels(fields: dict[str, Any], folder: Path) -> list[str] | None:
     if not isinstance(labels, dict) or sorted(labels) != sorted(numbers):
         raise InputError(f"{folder / 'config.json'}: id2label must name the classes 0, 1, ...; received {labels!r}.")
     return [labels[number] for number in numbers]
+
+
+def kept_config(config: BertConfig) -> BertConfig:
+    """Return the config that the format keeps: all of it."""
+    return config
+
+
+def write(folder: Path, model: Model, *, tokenizer: "BertTokenizer | None", temperature: float | None) -> None:
+    """Write the files into the folder, as the transformers class for the model's heads would."""
+    config = encoder_of(model).config
+    fields = config.to_huggingface() | {"tie_word_embeddings": True, "dtype": "float32"}
+    if isinstance(model, BertClassifier):
+        fields["id2label"] = {str(number): label for number, label in enumerate(model.labels)}
+        fields["label2id"] = {label: number for number, label in enumerate(model.labels)}
+        fields |= {"classifier_dropout": model.dropout_rate, "problem_type": "single_label_classification"}
+    if tokenizer is not None:
+        from tfbert.checkpoints.huggingface_tokenizer import write_tokenizer  # tokenizers need TensorFlow
+
+        fields["pad_token_id"] = tokenizer.pad_id
+        write_tokenizer(folder, tokenizer, config.max_sequence_length)
+    fields["architectures"] = [_ARCHITECTURES[parts_of(model)]]
+    (folder / "config.json").write_text(json.dumps(fields, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    prefix = [] if isinstance(model, BertEncoder) else ["bert."]
+    tensors = {}
+    for name, place in model_places(model).items():
+        value = place.value()
+        tensors[_own_name(name, prefix)] = np.ascontiguousarray(value.T) if _is_kernel(name) else value
+    write_tensors(folder / _WEIGHTS, tensors)
 
 
 def _is_kernel(name: str) -> bool:

@@ -3,26 +3,27 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from tfbert.checkpoints import google, huggingface, native
 from tfbert.checkpoints.files import check_vocabulary_file
+from tfbert.checkpoints.formats import FORMATS, format_of
 from tfbert.checkpoints.model_tensors import Model
 from tfbert.checkpoints.tensor_file import TensorFile
+from tfbert.checkpoints.tokenizers import vocabulary_file
 from tfbert.errors import InputError
 from tfbert.models.classifier import BertClassifier
 from tfbert.models.encoder import BertEncoder
 from tfbert.models.pretrainer import BertPretrainer
 
-# Each has `matches(folder)`, which looks at the folder's contents, and `open_folder(folder)`, its tensors.
-_FORMATS = {"google": google, "huggingface": huggingface, "native": native}
 
-
-def load_encoder(path: str | Path, *, allow_missing: bool = False, **options) -> BertEncoder:
+def load_encoder(
+    path: str | Path, *, max_sequence_length: int | None = None, allow_missing: bool = False, **options
+) -> BertEncoder:
     """Return the encoder of a checkpoint folder, whose kind is found from its contents.
 
     Args:
         path: a folder with Google's `bert_config.json` and `bert_model.ckpt.*`, with transformers' `config.json` and
-            `model.safetensors` (names with or without `bert.`; float32, float16 or bfloat16), or one of tfbert's own,
-            with `config.json` and `weights.safetensors`.
+            `model.safetensors`, sharded or not (names with or without `bert.`; float32, float16 or bfloat16), a preset
+            of keras-hub's BertBackbone, or one of tfbert's own, with `config.json` and `weights.safetensors`.
+        max_sequence_length: keep so many of the positions; None keeps them all.
         allow_missing: initialise anew what the checkpoint lacks, such as the pooler of a masked language model, and
             print its names.
         **options: further arguments of `BertEncoder`, such as `return_hidden_states` or `dtype`.
@@ -35,20 +36,26 @@ def load_encoder(path: str | Path, *, allow_missing: bool = False, **options) ->
             misshapen or not finite (all of them are named); `vocab.txt` has more tokens than the word embeddings have
             rows.
     """
-    file = _open(path)
+    file = _open(path, max_sequence_length)
     encoder = BertEncoder(file.config, **options)
     file.fill(encoder, allow_missing=allow_missing)
     return encoder
 
 
 def load_pretrainer(
-    path: str | Path, *, next_sentence: bool = True, allow_missing: bool = False, **options
+    path: str | Path,
+    *,
+    next_sentence: bool = True,
+    max_sequence_length: int | None = None,
+    allow_missing: bool = False,
+    **options,
 ) -> BertPretrainer:
     """Return the encoder of a checkpoint folder with its pre-training heads.
 
     Args:
         path: as for `load_encoder`.
         next_sentence: whether the model has the next-sentence head; without, the checkpoint's is left aside.
+        max_sequence_length: keep so many of the positions; None keeps them all.
         allow_missing: initialise anew what the checkpoint lacks, be it all heads, and print its names.
         **options: further arguments of `BertEncoder`.
 
@@ -57,14 +64,19 @@ def load_pretrainer(
     Raises:
         InputError: as for `load_encoder`, the heads included.
     """
-    file = _open(path)
+    file = _open(path, max_sequence_length)
     pretrainer = BertPretrainer(BertEncoder(file.config, **options), next_sentence=next_sentence)
     file.fill(pretrainer, allow_missing=allow_missing)
     return pretrainer
 
 
 def load_classifier(
-    path: str | Path, *, labels: Sequence[str] | None = None, allow_missing: bool = False, **options
+    path: str | Path,
+    *,
+    labels: Sequence[str] | None = None,
+    max_sequence_length: int | None = None,
+    allow_missing: bool = False,
+    **options,
 ) -> BertClassifier:
     """Return the encoder of a checkpoint folder with its classifying head.
 
@@ -72,6 +84,7 @@ def load_classifier(
         path: as for `load_encoder`.
         labels: names of the classes, in the order of the logits; None takes the checkpoint's, which Google's do not
             have.
+        max_sequence_length: keep so many of the positions; None keeps them all.
         allow_missing: initialise anew what the checkpoint lacks, be it the whole head, and print its names.
         **options: further arguments of `BertEncoder`.
 
@@ -80,7 +93,7 @@ def load_classifier(
     Raises:
         InputError: as for `load_encoder`, the head included; or neither the checkpoint nor `labels` names the classes.
     """
-    file = _open(path)
+    file = _open(path, max_sequence_length)
     if labels is None:
         if file.labels is None:
             raise InputError(f"{file.source} does not name its classes: give labels=, in the order of the logits.")
@@ -91,12 +104,13 @@ def load_classifier(
     return classifier
 
 
-def load(path: str | Path, **options) -> Model:
+def load(path: str | Path, *, labels: Sequence[str] | None = None, **options) -> Model:
     """Return the model that a checkpoint folder holds: a pretrainer or a classifier where it has their heads.
 
     Args:
         path: as for `load_encoder`.
-        **options: further arguments of `BertEncoder`.
+        labels: as for `load_classifier`, for a classifier alone.
+        **options: further arguments of `load_encoder` and its like.
 
     Raises:
         InputError: as for `load_encoder`, the heads included; or the classes of a classifier have no names.
@@ -104,28 +118,13 @@ def load(path: str | Path, **options) -> Model:
     heads = _open(path).parts
     if "masked_lm" in heads:
         return load_pretrainer(path, next_sentence="next_sentence" in heads, **options)
-    return load_classifier(path, **options) if "classifier" in heads else load_encoder(path, **options)
+    return load_classifier(path, labels=labels, **options) if "classifier" in heads else load_encoder(path, **options)
 
 
-def _open(path: str | Path) -> TensorFile:
+def _open(path: str | Path, max_sequence_length: int | None = None) -> TensorFile:
     """Return the tensors of a folder, whose vocabulary and config fit them in size."""
     folder = Path(path)
-    _, kind = format_of(folder)
-    file = kind.open_folder(folder)
-    check_vocabulary_file(folder, file.config.vocabulary_size)
+    file = FORMATS[format_of(folder)].open_folder(folder)
+    check_vocabulary_file(vocabulary_file(folder), file.config.vocabulary_size)
     file.check_size()
-    return file
-
-
-def format_of(folder: Path):
-    """Return the name and the module of the format that a checkpoint folder is in, found from its contents."""
-    if not folder.is_dir():
-        raise InputError(f"A checkpoint is a folder, but {folder} is {'a file' if folder.exists() else 'not there'}.")
-    kinds = [(name, kind) for name, kind in _FORMATS.items() if kind.matches(folder)]
-    if len(kinds) != 1:
-        raise InputError(
-            f"{folder} holds {'two kinds of checkpoint' if kinds else 'no checkpoint'}: a checkpoint folder has "
-            "bert_config.json and bert_model.ckpt.index (Google), config.json and model.safetensors (transformers), or "
-            "config.json and weights.safetensors (tfbert)."
-        )
-    return kinds[0]
+    return file if max_sequence_length is None else file.with_positions(max_sequence_length)

@@ -13,6 +13,7 @@ from tfbert.models.pretrainer import BertPretrainer
 Model = BertEncoder | BertPretrainer | BertClassifier
 
 WORD_EMBEDDINGS = "bert/embeddings/word_embeddings"
+POSITION_EMBEDDINGS = "bert/embeddings/position_embeddings"
 OUTPUT_BIAS = "cls/predictions/output_bias"
 
 
@@ -71,7 +72,7 @@ def model_places(model: Model) -> dict[str, Place]:
 
     embeddings = encoder.embeddings
     places[WORD_EMBEDDINGS] = Place(embeddings.word_embeddings)
-    places["bert/embeddings/position_embeddings"] = Place(embeddings.position_embeddings)
+    places[POSITION_EMBEDDINGS] = Place(embeddings.position_embeddings)
     places["bert/embeddings/token_type_embeddings"] = Place(embeddings.segment_embeddings)
     add_norm("bert/embeddings/LayerNorm", embeddings.layer_norm)
     for index, block in enumerate(encoder.blocks):

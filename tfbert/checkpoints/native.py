@@ -11,17 +11,22 @@ The tensors have Google's names and layout, float32. `config.json` says what the
 """
 
 import json
-import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tfbert.checkpoints.files import file_inside, read_json_object
 from tfbert.checkpoints.model_tensors import Model, encoder_of, model_places, part_of, parts_of
-from tfbert.checkpoints.safetensors_files import open_tensors
+from tfbert.checkpoints.safetensors_files import open_tensors, write_tensors
 from tfbert.checkpoints.tensor_file import TensorFile
 from tfbert.config import BertConfig
 from tfbert.errors import InputError
 from tfbert.models.classifier import BertClassifier
+
+if TYPE_CHECKING:
+    from tfbert.tokenization.tokenizer import BertTokenizer
+
+PARTS = ("encoder", "masked_lm", "next_sentence", "classifier")
+"""What the format has a place for."""
 
 _CONFIG = "config.json"
 _WEIGHTS = "weights.safetensors"
@@ -73,21 +78,26 @@ def open_folder(folder: Path) -> TensorFile:
         part_of=part_of,
         labels=fields.get("labels"),
         dropout_rate=fields.get("dropout_rate"),
+        temperature=fields.get("temperature"),
     )
 
 
-def write(folder: Path, model: Model, *, lowercase: bool | None, temperature: float | None) -> None:
-    """Write config and weights into the folder; `lowercase` is None where there is no tokenizer."""
-    from safetensors.numpy import save_file
+def kept_config(config: BertConfig) -> BertConfig:
+    """Return the config that the format keeps: all of it."""
+    return config
 
+
+def write(folder: Path, model: Model, *, tokenizer: "BertTokenizer | None", temperature: float | None) -> None:
+    """Write the files into the folder."""
     fields = {
         **_VERSION,
         "encoder": encoder_of(model).config.to_dict(),
         "parts": list(parts_of(model)),
-        "tokenizer": None if lowercase is None else {"lowercase": lowercase},
+        "tokenizer": None if tokenizer is None else {"lowercase": tokenizer.lowercase},
     }
     if isinstance(model, BertClassifier):
         fields |= {"labels": list(model.labels), "dropout_rate": model.dropout_rate, "temperature": temperature}
     (folder / _CONFIG).write_text(json.dumps(fields, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    save_file({name: place.value() for name, place in model_places(model).items()}, folder / _WEIGHTS)
-    shutil.copymode(folder / _CONFIG, folder / _WEIGHTS)  # the library lets nobody else read what it writes
+    write_tensors(folder / _WEIGHTS, {name: place.value() for name, place in model_places(model).items()})
+    if tokenizer is not None:
+        tokenizer.vocabulary.write(folder / "vocab.txt")

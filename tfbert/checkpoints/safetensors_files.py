@@ -1,7 +1,7 @@
-"""Reading safetensors files tensor by tensor, without their pages staying in memory as a mapped file's do."""
+"""safetensors files, read tensor by tensor, without their pages staying in memory as a mapped file's do."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import ml_dtypes
@@ -47,3 +47,14 @@ def open_tensors(paths: Sequence[Path]) -> tuple[dict[str, Stored], Callable[[st
         return values.reshape(shape).astype(np.float32, copy=False)
 
     return stored, read
+
+
+def write_tensors(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
+    """Write a file that everybody may read whom the process's umask lets."""
+    from safetensors.numpy import save_file
+
+    path.touch()
+    mode = path.stat().st_mode
+    # transformers asks for the metadata.
+    save_file(dict(tensors), path, metadata={"format": "pt"})
+    path.chmod(mode)  # the library lets nobody else read what it writes

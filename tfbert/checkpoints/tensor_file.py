@@ -1,5 +1,6 @@
 """Filling a model from the tensors of a file: all of them, or an error that names each one that does not fit."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
@@ -7,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfbert.checkpoints.model_tensors import Model, assign_tensors, model_places, parts_of
+from tfbert.checkpoints.model_tensors import POSITION_EMBEDDINGS, Model, assign_tensors, model_places, parts_of
 from tfbert.config import BertConfig
 from tfbert.errors import InputError
 
@@ -36,6 +37,7 @@ class TensorFile:
             the copy.
         labels: names of a classifier's classes, where the checkpoint says them.
         dropout_rate: of a classifier's pooled output, where the checkpoint says it.
+        temperature: by which a classifier's logits are to be divided, where the checkpoint says it.
     """
 
     source: str
@@ -49,6 +51,7 @@ class TensorFile:
     copies: Mapping[str, tuple[str, Callable[[], np.ndarray]]] = field(default_factory=dict)
     labels: Sequence[str] | None = None
     dropout_rate: float | None = None
+    temperature: float | None = None
 
     @property
     def parts(self) -> set[str]:
@@ -67,6 +70,24 @@ class TensorFile:
                 f"{self.source} holds {held:,} numbers, but its config describes an encoder of {described:,}. "
                 "Use the config and the weights of one and the same BERT."
             )
+
+    def with_positions(self, rows: int) -> "TensorFile":
+        """Return the file with the first rows of its position table alone, which fit shorter sequences.
+
+        Raises:
+            InputError: the table has fewer.
+        """
+        have = self.config.max_sequence_length
+        if not 1 <= rows <= have:
+            raise InputError(f"{self.source} has {have} positions, of which max_sequence_length={rows} cannot be kept.")
+        own_name = self.own_name(POSITION_EMBEDDINGS)
+        shape = {own_name: Stored((rows, self.config.hidden_dim), self.stored[own_name].dtype)}
+        return dataclasses.replace(
+            self,
+            config=dataclasses.replace(self.config, max_sequence_length=rows),
+            stored={**self.stored, **shape} if self.stored[own_name].shape[0] == have else self.stored,
+            read=lambda name: self.read(name)[:rows] if name == POSITION_EMBEDDINGS else self.read(name),
+        )
 
     def fill(self, model: Model, *, allow_missing: bool) -> None:
         """Give the model's variables the file's values.
