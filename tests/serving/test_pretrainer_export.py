@@ -236,7 +236,6 @@ def test_built_under_a_strategy_without_the_next_sentence_head(tokenizer, tmp_pa
         ({"max_length": 513}, "max_length <= 512"),
         ({"max_length": 4}, "5 <= max_length"),
         ({"top_k": 0}, "1 <= top_k"),
-        ({"top_k": 10_000}, "top_k <= "),
         ({"version": 0}, "from 1 on"),
     ],
 )
@@ -244,6 +243,12 @@ def test_bad_settings_leave_nothing(tokenizer, tmp_path, options, message):
     with pytest.raises(InputError, match=message):
         export_pretrainer(make_pretrainer(tokenizer), tokenizer, tmp_path / "m", **options)
     assert not list(tmp_path.iterdir())
+
+
+def test_no_more_is_proposed_than_there_are_ordinary_tokens(tokenizer, tmp_path):
+    ordinary = tokenizer.vocabulary_size - 5
+    with pytest.raises(InputError, match=f"1 <= top_k <= {ordinary}, .* received .* top_k={ordinary + 1}"):
+        export_pretrainer(make_pretrainer(tokenizer), tokenizer, tmp_path / "m", top_k=ordinary + 1)
 
 
 def test_a_vocabulary_that_does_not_fit(tokenizer, tmp_path):
