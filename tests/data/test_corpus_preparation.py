@@ -111,7 +111,7 @@ def test_other_settings_are_named_and_refused(tokenizer, tmp_path):
         prepare_corpus(reviews(20), BertTokenizer([*tokenizer.vocabulary.tokens, "zzz"]), tmp_path)
 
 
-@pytest.mark.parametrize("documents", [[], ["", " \n"], ["\u200d"] * 5])
+@pytest.mark.parametrize("documents", [[], [[], []], ["", " \n"], ["\u200d"] * 5])
 def test_no_documents_are_refused(tokenizer, tmp_path, documents):
     with pytest.raises(InputError, match=r"a corpus needs (documents|text)"):
         prepare_corpus(documents, tokenizer, tmp_path / "corpus")
@@ -147,6 +147,7 @@ def test_a_vocabulary_that_does_not_know_the_text_is_refused(tmp_path):
         ({"short_row_rate": 1.1}, r"short_row_rate must be in 0 \.\. 1; received 1\.1"),
         ({"random_rate": -0.1}, r"random_rate must be in 0 \.\. 1; received -0\.1"),
         ({"held_out_share": 0.6}, r"held_out_share must be in 0 \.\. 0\.5; received 0\.6"),
+        ({"seed": -1}, "seed must be 0 or more; received -1"),
         ({"shard_megabytes": 0}, "shard_megabytes must be above 0"),
         ({"shard_megabytes": 257}, "at most 256; received 257"),
         ({"processes": 0}, "processes must be at least 1; received 0"),

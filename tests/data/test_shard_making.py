@@ -156,6 +156,8 @@ def test_split_and_number_change_the_plan(tmp_path):
 
 
 def test_a_shard_without_rows_is_refused_and_not_written(tmp_path):
-    with pytest.raises(InputError, match=r"none of the 2 documents of held_out-00000 makes one, the first is 'good'"):
+    with pytest.raises(
+        InputError, match=r"none of the 2 documents of held_out-00000 makes one, the first is \['good'\]"
+    ):
         ShardMaker(settings()).make(tmp_path, piece([["good"], ["apps"]], "held_out"))
     assert not list(tmp_path.iterdir())

@@ -27,6 +27,7 @@ from tfbert.data.records import (
 from tfbert.data.row_plan import NUM_SPECIAL_TOKENS
 from tfbert.data.shard_making import MadeShard, ShardMaker, ShardSettings
 from tfbert.data.shard_workers import make_in_parallel
+from tfbert.data.word_cache import batches
 from tfbert.errors import InputError
 from tfbert.run_folder import check_run_folder, finish, run_folder
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 _LARGEST_SHARD_MEGABYTES = 256
 _FEW_PIECES = 2
 """So many pieces are made faster here than by processes that have to start first."""
-_SAMPLE_DOCUMENTS = 1000
+_SAMPLE_CHARACTERS = 1_000_000
 _MOST_UNKNOWN = 0.5
 
 
@@ -59,7 +60,8 @@ def prepare_corpus(
 
     Documents are read one by one and cut into pieces; processes split sentences, tokenize, plan the rows and write each
     piece as one shard. The folder is a function of the arguments: neither the number of processes nor a kill changes a
-    byte of it. The same call goes on after a kill, keeping the shards that are whole.
+    byte of it. The same call goes on after a kill, keeping the shards that are whole. A script calls it below
+    `if __name__ == "__main__":`, since each process imports the script.
 
     Args:
         documents: `DocumentFiles`, or texts, or lists of paragraphs, from Python.
@@ -80,7 +82,7 @@ def prepare_corpus(
         InputError: if there are no documents, or only one; if the folder holds a finished run, one with other settings,
             or other files; if the vocabulary makes most tokens [UNK]; or a setting or file cannot be used.
     """
-    _check_settings(sequence_lengths, held_out_share, short_row_rate, random_rate, shard_megabytes, processes)
+    _check_settings(sequence_lengths, held_out_share, short_row_rate, random_rate, seed, shard_megabytes, processes)
     settings = ShardSettings(
         tuple(tokenizer.vocabulary.tokens),
         tokenizer.lowercase,
@@ -175,6 +177,7 @@ def _check_settings(
     held_out_share: float | None,
     short_row_rate: float,
     random_rate: float,
+    seed: int,
     shard_megabytes: float,
     processes: int | None,
 ) -> None:
@@ -189,6 +192,8 @@ def _check_settings(
             raise InputError(f"{name} must be in 0 .. 1; received {rate}.")
     if held_out_share is not None and not 0 <= held_out_share <= 0.5:
         raise InputError(f"held_out_share must be in 0 .. 0.5; received {held_out_share}.")
+    if seed < 0:
+        raise InputError(f"seed must be 0 or more; received {seed}.")
     if not 0 < shard_megabytes <= _LARGEST_SHARD_MEGABYTES:
         raise InputError(
             f"shard_megabytes must be above 0 and at most {_LARGEST_SHARD_MEGABYTES}; received {shard_megabytes}."
@@ -214,7 +219,8 @@ def _check_documents(first: Sequence[Piece], allow_one_document: bool) -> None:
 
 def _check_vocabulary(tokenizer: "BertTokenizer", maker: ShardMaker, documents: Sequence[Document]) -> None:
     """Refuse a vocabulary under which most of the first documents is unknown."""
-    token_ids, _, _ = maker.encode(documents[:_SAMPLE_DOCUMENTS])
+    _, end = next(batches((sum(map(len, document)) for document in documents), _SAMPLE_CHARACTERS))
+    token_ids, _, _ = maker.encode(documents[:end])
     if not len(token_ids):
         raise InputError("a corpus needs text; the first documents hold no character that the tokenizer keeps.")
     unknown = float((token_ids == tokenizer.unk_id).mean())

@@ -14,7 +14,7 @@ from tfbert.data.documents import Document
 from tfbert.data.records import SPLITS, Shard, read_facts, shard_entry, write_shard
 from tfbert.data.row_plan import NUM_SPECIAL_TOKENS, plan_rows, row_tokens
 from tfbert.data.sentences import split_sentences
-from tfbert.data.word_cache import WordCache
+from tfbert.data.word_cache import WordCache, batches
 from tfbert.errors import InputError
 from tfbert.tokenization import BertTokenizer
 from tfbert.tokenization.vocabulary import Vocabulary
@@ -120,7 +120,7 @@ class ShardMaker:
         if not all(by_length["rows"].values()):
             raise InputError(
                 f"a shard needs a row of two words or more for each sequence length; none of the {len(documents):,} "
-                f"documents of {path.stem} makes one, the first is {documents[0][0]!r:.60}: give longer documents, or "
+                f"documents of {path.stem} makes one, the first is {documents[0]!r:.60}: give longer documents, or "
                 "check the layout, the columns and the vocabulary (held_out_share 0 holds none out)"
             )
         write_shard(path, tensors, facts | by_length)
@@ -130,13 +130,8 @@ class ShardMaker:
 
         Documents and sentences without tokens are left out; a sentence longer than the shortest row's budget is cut.
         """
-        ids, lengths, sentence_counts = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)], []
-        first = 0
-        while first < len(documents):
-            end, characters = first, 0
-            while end < len(documents) and characters < _BATCH_CHARACTERS:
-                characters += sum(map(len, documents[end]))
-                end += 1
+        ids, lengths, sentence_counts = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        for first, end in batches((sum(map(len, document)) for document in documents), _BATCH_CHARACTERS):
             sentences = [
                 [sentence for text in document for sentence in split_sentences(text)]
                 for document in documents[first:end]
@@ -147,7 +142,6 @@ class ShardMaker:
             ids.append(ids_of_batch)
             lengths.append(pieces)
             sentence_counts.append(np.bincount(documents_of[owners], minlength=len(sentences)))
-            first = end
         counts = np.concatenate(sentence_counts)
         sentence_starts = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
         document_starts = np.concatenate([[0], np.cumsum(counts[counts > 0])])

@@ -1,7 +1,7 @@
 """Tokenizing much text: each different word once."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -49,17 +49,11 @@ class WordCache:
         new = list(self._numbers)[self._known :] if len(self._numbers) > self._known else []
         self._known += len(new)
         ids, lengths = [self._ids], [np.diff(self._starts)]
-        first = 0
-        while first < len(new):
-            end, characters = first, 0
-            while end < len(new) and characters < _BATCH_CHARACTERS:
-                characters += len(new[end]) + 1
-                end += 1
+        for first, end in batches((len(word) + 1 for word in new), _BATCH_CHARACTERS):
             with tf.device("CPU"):
                 pieces = self._tokenizer.tokenize(tf.constant(new[first:end], tf.string))
             ids.append(pieces.values.numpy())
             lengths.append(pieces.row_lengths().numpy())
-            first = end
         self._ids = np.concatenate(ids)
         self._starts = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
 
@@ -70,3 +64,19 @@ class _Numbers(dict[str, int]):
     def __missing__(self, word: str) -> int:
         self[word] = number = len(self)
         return number
+
+
+def batches(sizes: Iterable[int], full: int) -> Iterator[tuple[int, int]]:
+    """Cut a sequence into runs: where each begins and ends; it ends when its items' sizes add up to `full`.
+
+    >>> list(batches([3, 4, 9, 1], 5))
+    [(0, 2), (2, 3), (3, 4)]
+    """
+    first = end = total = 0
+    for end, size in enumerate(sizes, start=1):
+        total += size
+        if total >= full:
+            yield first, end
+            first, total = end, 0
+    if first < end:
+        yield first, end
