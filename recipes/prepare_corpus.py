@@ -36,7 +36,7 @@ class Settings:
     short_row_rate: float = setting(0.1, "share of the rows that are short on purpose")
     random_rate: float = setting(0.5, "share of the rows whose second half is planned to be another document's")
     seed: int = setting(0, "seed of the plan of rows")
-    shard_megabytes: float = setting(16.0, "text in a shard")
+    shard_megabytes: float = setting(8.0, "MB of text in a shard; a process needs some ten times as much memory")
     processes: int | None = setting(None, "processes that work at a time; by default one a core")
     allow_one_document: bool = setting(False, "accept one training document, for pre-training without next sentences")
     output: str = setting("runs/corpus", "folder for the corpus")

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -26,7 +28,10 @@ def settings(**changes):
 
 
 def piece(documents=DOCUMENTS, split="train", number=0):
-    return Piece(split, number, documents, 0, 0.0)
+    made = Piece(split, number)
+    for document in documents:
+        made.extend(json.dumps(document).encode() + b"\n", 1, len("\n".join(document).encode()), 0.0)
+    return made
 
 
 def words(*tokens):
@@ -93,7 +98,7 @@ def test_the_shard_on_the_disk(tmp_path):
         assert made.entry["rows_with_two_sentences"][str(length)] == sum(row[2] - row[1] > 1 for row in plan.rows)
     assert (shard.documents, shard.sentences, shard.tokens, shard.unknown_tokens) == (4, 6, 15, 1)
     assert made.entry["empty_documents"] == 1
-    assert shard.text_bytes == sum(len(text.encode()) for document in DOCUMENTS for text in document)
+    assert shard.text_bytes == sum(len("\n".join(document).encode()) for document in DOCUMENTS)
     assert np.array_equal(made.token_counts, np.bincount(tensors["token_ids"], minlength=len(TOKENS)))
 
 

@@ -1,4 +1,5 @@
 import contextlib
+import json
 import os
 import signal
 from pathlib import Path
@@ -15,11 +16,16 @@ from tfbert.tokenization.vocabulary import Vocabulary
 SETTINGS = ShardSettings(Vocabulary.from_file(sample_vocabulary()).tokens, True, (32,), 0.1, 0.5, 0)
 
 
+def piece(number, document, share_read):
+    """A piece of 20 equal documents."""
+    return Piece("train", number, bytearray(json.dumps(document).encode() + b"\n") * 20, 20, 600, share_read)
+
+
 def pieces(count, taken=None):
     for number in range(count):
         if taken is not None:
             taken.append(number)
-        yield Piece("train", number, [[f"It works {number} times. Really."]] * 20, 600, number / count)
+        yield piece(number, [f"It works {number} times. Really."], number / count)
 
 
 def test_shards_are_those_that_this_process_makes_and_few_pieces_wait(tmp_path):
@@ -31,7 +37,7 @@ def test_shards_are_those_that_this_process_makes_and_few_pieces_wait(tmp_path):
     assert len(taken) <= 2 + 2
     found += made
     maker = ShardMaker(SETTINGS)
-    expected = [(piece.share_read, maker.make(tmp_path / "one", piece)) for piece in pieces(20)]
+    expected = [(each.share_read, maker.make(tmp_path / "one", each)) for each in pieces(20)]
     for (share, shard), (expected_share, expected_shard) in zip(
         sorted(found, key=lambda each: each[0]), expected, strict=True
     ):
@@ -43,10 +49,10 @@ def test_shards_are_those_that_this_process_makes_and_few_pieces_wait(tmp_path):
 def test_an_error_in_a_worker_is_raised_here_and_leaves_nothing_half_written(tmp_path):
     def broken():
         yield from pieces(5)
-        yield Piece("train", 5, [["word"]] * 7, 4, 1.0)
+        yield piece(5, ["word"], 1.0)
         yield from pieces(50)
 
-    with pytest.raises(InputError, match=r"none of the 7 documents of train-00005 makes one, the first is \['word'\]"):
+    with pytest.raises(InputError, match=r"none of the 20 documents of train-00005 makes one, the first is \['word'\]"):
         list(make_in_parallel(SETTINGS, tmp_path, broken(), processes=2))
     assert not list(tmp_path.glob(".partial-*"))
     assert len(list(tmp_path.iterdir())) < 20
@@ -63,11 +69,11 @@ def workers():
 
 def test_a_killed_worker_is_told(tmp_path):
     def killing():
-        for number, piece in enumerate(pieces(100)):
+        for number, each in enumerate(pieces(100)):
             if number == 20:
                 for pid in workers():
                     os.kill(pid, signal.SIGKILL)
-            yield piece
+            yield each
 
     with pytest.raises(InputError, match=r"a process that prepared a shard was killed.* it goes on where it was"):
         list(make_in_parallel(SETTINGS, tmp_path, killing(), processes=2))

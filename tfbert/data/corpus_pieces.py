@@ -1,7 +1,11 @@
 """Which documents are held out, and which go into one shard together."""
 
+import collections
+import dataclasses
 import hashlib
+import io
 import itertools
+import json
 from collections.abc import Callable, Iterable, Iterator
 from math import nan
 from typing import NamedTuple
@@ -14,22 +18,36 @@ _USUAL_SHARE, _LARGEST_SHARE, _ENOUGH_DOCUMENTS = 0.02, 0.1, 500
 _DIGESTS = 1 << 64
 
 
-class Piece(NamedTuple):
+@dataclasses.dataclass
+class Piece:
     """What one shard is made of."""
 
     split: str
     number: int
     """Counted from 0 in its split."""
-    documents: list[Document]
-    text_bytes: int
-    share_read: float
+    lines: bytearray = dataclasses.field(default_factory=bytearray)
+    """Each document as JSON on a line: as one object they take less memory, and go to another process at no cost."""
+    num_documents: int = 0
+    text_bytes: int = 0
+    share_read: float = 0.0
     """How much of the source had been read when its last document was; NaN where the size is unknown."""
+
+    def extend(self, lines: bytes | bytearray, num_documents: int, text_bytes: int, share_read: float) -> None:
+        """Put further documents at the end."""
+        self.lines += lines
+        self.num_documents += num_documents
+        self.text_bytes += text_bytes
+        self.share_read = share_read
+
+    def documents(self) -> Iterator[Document]:
+        """Yield the documents."""
+        return map(json.loads, io.BytesIO(self.lines))
 
 
 class _Measured(NamedTuple):
-    document: Document
+    line: bytes
     digest: int
-    """Uniform in 0 .. 2**64 - 1, the same for texts that differ in case and white space alone."""
+    """Of the text: uniform in 0 .. 2**64 - 1."""
     text_bytes: int
     share_read: float
 
@@ -54,36 +72,38 @@ def cut_pieces(
         TypeError: if a document is neither a text nor a list of texts.
     """
     measured = _measure(documents)
-    first, size = [], 0
-    for each in measured:
-        first.append(each)
-        size += each.text_bytes
+    first: collections.deque[_Measured] = collections.deque()
+    size = 0
+    for document in measured:
+        first.append(document)
+        size += document.text_bytes
         if size >= 2 * piece_bytes:
             break
     is_held_out = _held_out_rule([each.digest for each in first], held_out_share, whole=size < 2 * piece_bytes)
-    measured = itertools.chain(first, measured)
-    # The chain lets go of the list when it is through; the name would not.
-    del first
+    filling = {split: Piece(split, 0) for split in SPLITS}
     waiting: dict[str, Piece] = {}
-    filling = {split: Piece(split, 0, [], 0, 0.0) for split in SPLITS}
-    for document, digest, text_bytes, share_read in measured:
+    for line, digest, text_bytes, share_read in itertools.chain(_drain(first), measured):
         split = "held_out" if is_held_out(digest) else "train"
-        _, number, kept, total, _ = filling[split]
-        kept.append(document)
-        piece = filling[split] = Piece(split, number, kept, total + text_bytes, share_read)
+        piece = filling[split]
+        piece.extend(line, 1, text_bytes, share_read)
         if piece.text_bytes >= piece_bytes:
-            filling[split] = Piece(split, number + 1, [], 0, 0.0)
             if split in waiting:
-                yield waiting[split]
+                yield waiting.pop(split)
             waiting[split] = piece
+            filling[split] = Piece(split, piece.number + 1)
     for split, rest in filling.items():
-        if split not in waiting:
-            yield from [rest] if rest.documents else []
-        elif rest.text_bytes < piece_bytes // 2:
-            full = waiting[split]
-            yield Piece(split, full.number, full.documents + rest.documents, full.text_bytes + rest.text_bytes, 1.0)
-        else:
-            yield from (waiting[split], rest)
+        last = [waiting[split]] if split in waiting else []
+        if last and rest.text_bytes < piece_bytes // 2:
+            last[0].extend(rest.lines, rest.num_documents, rest.text_bytes, 1.0)
+        elif rest.num_documents:
+            last.append(rest)
+        yield from last
+
+
+def _drain(first: collections.deque[_Measured]) -> Iterator[_Measured]:
+    """Yield what is in the queue, letting go of it."""
+    while first:
+        yield first.popleft()
 
 
 def _measure(documents: Iterable[str | Document]) -> Iterator[_Measured]:
@@ -92,16 +112,16 @@ def _measure(documents: Iterable[str | Document]) -> Iterator[_Measured]:
         if not (isinstance(document, list) and all(isinstance(text, str) for text in document)):
             raise TypeError(f"a document must be a text or a list of texts; document {number} is {given!r:.80}")
         try:
-            text = " ".join("\n".join(document).split()).casefold().encode()
+            text = "\n".join(document).encode()
         except UnicodeEncodeError as error:
             raise InputError(
-                f"a document must be text that UTF-8 can write; document {number} has {error.object[error.start]!r}, "
-                "half of a surrogate pair: decode it anew, or replace it"
+                f"a document must be text that UTF-8 can write; document {number} has "
+                f"{error.object[error.start]!r}, half of a surrogate pair: decode it anew, or replace it"
             ) from error
-        digest = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
-        yield _Measured(
-            document, digest, len(text), documents.share_read if isinstance(documents, DocumentFiles) else nan
-        )
+        line = json.dumps(document).encode() + b"\n"
+        digest = int.from_bytes(hashlib.blake2b(text.strip(), digest_size=8).digest(), "big")
+        share_read = documents.share_read if isinstance(documents, DocumentFiles) else nan
+        yield _Measured(line, digest, len(text), share_read)
 
 
 def _held_out_rule(first: list[int], share: float | None, *, whole: bool) -> Callable[[int], bool]:

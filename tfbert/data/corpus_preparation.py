@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _LARGEST_SHARD_MEGABYTES = 256
 _FEW_PIECES = 2
 """So many pieces are made faster here than by processes that have to start first."""
-_SAMPLE_CHARACTERS = 1_000_000
+_SAMPLE_CHARACTERS = 100_000
 _MOST_UNKNOWN = 0.5
 
 
@@ -51,7 +51,7 @@ def prepare_corpus(
     short_row_rate: float = 0.1,
     random_rate: float = 0.5,
     seed: int = 0,
-    shard_megabytes: float = 16,
+    shard_megabytes: float = 8,
     processes: int | None = None,
     allow_one_document: bool = False,
     report: TextIO | None = None,
@@ -73,7 +73,7 @@ def prepare_corpus(
             to 0.1, so that 500 documents are.
         short_row_rate, random_rate: as `plan_rows` takes them.
         seed: fixes the plan.
-        shard_megabytes: text that goes into one shard; 16 MB give about as many MB of ids.
+        shard_megabytes: text that goes into one shard; 8 MB give about as many MB of ids.
         processes: how many to use; by default as many as there are cores.
         allow_one_document: prepare a single training document, which is of no use for next-sentence prediction.
         report: where to print progress.
@@ -110,7 +110,7 @@ def prepare_corpus(
     first = list(itertools.islice(pieces, _FEW_PIECES + 1))
     maker = ShardMaker(settings)
     _check_documents(first, allow_one_document)
-    _check_vocabulary(tokenizer, maker, first[0].documents)
+    _check_vocabulary(tokenizer, maker, first[0])
     few = len(first) <= _FEW_PIECES
     pieces = itertools.chain(first, pieces)
     # The chain lets go of the list when it is through; the name would not.
@@ -208,7 +208,7 @@ def _check_documents(first: Sequence[Piece], allow_one_document: bool) -> None:
             "a corpus needs documents; the sources hold none, only white space: check the files and their layout."
         )
     if len(first) <= _FEW_PIECES and not allow_one_document:
-        num_documents = sum(len(piece.documents) for piece in first if piece.split == "train")
+        num_documents = sum(piece.num_documents for piece in first if piece.split == "train")
         if num_documents < 2:
             raise InputError(
                 f"next-sentence prediction needs two training documents or more; received {num_documents}. Put a blank "
@@ -217,10 +217,10 @@ def _check_documents(first: Sequence[Piece], allow_one_document: bool) -> None:
             )
 
 
-def _check_vocabulary(tokenizer: "BertTokenizer", maker: ShardMaker, documents: Sequence[Document]) -> None:
+def _check_vocabulary(tokenizer: "BertTokenizer", maker: ShardMaker, piece: Piece) -> None:
     """Refuse a vocabulary under which most of the first documents is unknown."""
-    _, end = next(batches((sum(map(len, document)) for document in documents), _SAMPLE_CHARACTERS))
-    token_ids, _, _ = maker.encode(documents[:end])
+    sample = next(batches(piece.documents(), lambda document: sum(map(len, document)), _SAMPLE_CHARACTERS))
+    token_ids, _, _ = maker.encode(sample)
     if not len(token_ids):
         raise InputError("a corpus needs text; the first documents hold no character that the tokenizer keeps.")
     unknown = float((token_ids == tokenizer.unk_id).mean())

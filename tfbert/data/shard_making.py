@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from tfbert.data.corpus_pieces import Piece
 from tfbert.data.documents import Document
-from tfbert.data.records import SPLITS, Shard, read_facts, shard_entry, write_shard
+from tfbert.data.records import SPLITS, read_facts, shard_entry, write_shard
 from tfbert.data.row_plan import NUM_SPECIAL_TOKENS, plan_rows, row_tokens
 from tfbert.data.sentences import split_sentences
 from tfbert.data.word_cache import WordCache, batches
@@ -19,7 +19,8 @@ from tfbert.errors import InputError
 from tfbert.tokenization import BertTokenizer
 from tfbert.tokenization.vocabulary import Vocabulary
 
-_BATCH_CHARACTERS = 1 << 19
+_BATCH_CHARACTERS = 1 << 18
+_BATCH_TOKENS = 1 << 20
 
 
 class MadeShard(NamedTuple):
@@ -48,8 +49,7 @@ class ShardSettings:
         """Return a digest of all that the shard depends on: a shard that has it need not be made again."""
         settings = [getattr(self, field.name) for field in dataclasses.fields(self)]
         digest = hashlib.sha256(json.dumps([settings, piece.split, piece.number]).encode())
-        for document in piece.documents:
-            digest.update(json.dumps(document).encode())
+        digest.update(piece.lines)
         return digest.hexdigest()
 
 
@@ -78,13 +78,19 @@ class ShardMaker:
         if made:
             self._write(path, piece, identity)
         entry = shard_entry(path)
-        token_ids = Shard.from_entry(folder, entry).read()["token_ids"]
-        return MadeShard(entry, np.bincount(token_ids, minlength=len(self._vocabulary)), made)
+        first_byte, num_tokens = entry["offsets"]["token_ids"]
+        counts = np.zeros(len(self._vocabulary), np.int64)
+        for start in range(0, num_tokens, _BATCH_TOKENS):
+            count = min(_BATCH_TOKENS, num_tokens - start)
+            token_ids = np.fromfile(path, np.int32, count, offset=first_byte + 4 * start)
+            counts += np.bincount(token_ids, minlength=len(counts))
+        return MadeShard(entry, counts, made)
 
     def _write(self, path: Path, piece: Piece, identity: str) -> None:
-        settings, documents = self._settings, piece.documents
-        token_ids, sentence_starts, document_starts = self.encode(documents)
-        word_starts = np.concatenate([[0], np.cumsum(self._is_word_start[token_ids])])[sentence_starts]
+        settings = self._settings
+        token_ids, sentence_starts, document_starts = self.encode(piece.documents())
+        words = np.add.reduceat(self._is_word_start[token_ids], sentence_starts[:-1], dtype=np.int64)
+        word_starts = np.concatenate([[0], np.cumsum(words)])
         tensors = {
             "token_ids": token_ids,
             "sentence_starts": sentence_starts.astype(np.int32),
@@ -96,8 +102,8 @@ class ShardMaker:
             "sentences": len(sentence_starts) - 1,
             "tokens": len(token_ids),
             "unknown_tokens": int((token_ids == self._vocabulary.unk_id).sum()),
-            "text_bytes": sum(len(text.encode()) for document in documents for text in document),
-            "empty_documents": len(documents) - (len(document_starts) - 1),
+            "text_bytes": piece.text_bytes,
+            "empty_documents": piece.num_documents - (len(document_starts) - 1),
         }
         by_length: dict[str, dict[str, int]] = {
             name: {} for name in ("rows", "rows_with_two_sentences", "row_tokens", "dropped_chunks")
@@ -119,23 +125,21 @@ class ShardMaker:
             by_length["dropped_chunks"][str(length)] = plan.dropped
         if not all(by_length["rows"].values()):
             raise InputError(
-                f"a shard needs a row of two words or more for each sequence length; none of the {len(documents):,} "
-                f"documents of {path.stem} makes one, the first is {documents[0]!r:.60}: give longer documents, or "
-                "check the layout, the columns and the vocabulary (held_out_share 0 holds none out)"
+                f"a shard needs a row of two words or more for each sequence length; none of the "
+                f"{piece.num_documents:,} documents of {path.stem} makes one, the first is "
+                f"{next(piece.documents())!r:.60}: give longer documents, or check the layout, the columns and the "
+                "vocabulary (held_out_share 0 holds none out)"
             )
         write_shard(path, tensors, facts | by_length)
 
-    def encode(self, documents: Sequence[Document]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def encode(self, documents: Iterable[Document]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return `token_ids`, `sentence_starts` and `document_starts` of a shard.
 
         Documents and sentences without tokens are left out; a sentence longer than the shortest row's budget is cut.
         """
         ids, lengths, sentence_counts = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-        for first, end in batches((sum(map(len, document)) for document in documents), _BATCH_CHARACTERS):
-            sentences = [
-                [sentence for text in document for sentence in split_sentences(text)]
-                for document in documents[first:end]
-            ]
+        for batch in batches(documents, lambda document: sum(map(len, document)), _BATCH_CHARACTERS):
+            sentences = [[sentence for text in document for sentence in split_sentences(text)] for document in batch]
             ids_of_batch, tokens_of_sentence = self._words.tokenize([each for some in sentences for each in some])
             documents_of = np.repeat(np.arange(len(sentences)), [len(each) for each in sentences])
             pieces, owners = self._cut_long_sentences(ids_of_batch, tokens_of_sentence)

@@ -1,7 +1,8 @@
 """Tokenizing much text: each different word once."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -9,7 +10,9 @@ import tensorflow as tf
 from tfbert.tokenization import BertTokenizer
 
 _BATCH_CHARACTERS = 1 << 16
-_MOST_TOKENS = 2_000_000
+_MOST_TOKENS = 500_000
+
+_Item = TypeVar("_Item")
 
 
 class WordCache:
@@ -17,7 +20,7 @@ class WordCache:
 
     Google's rules never look past a space, so the ids of a text are those of its stretches between spaces, end to end.
     Each stretch goes through the tokenizer once and is remembered: English repeats nine in ten. What is remembered is
-    forgotten when it has grown past some 100 MB, so memory stays bounded in scripts without spaces too.
+    forgotten when it has grown past some 30 MB, so memory stays bounded in scripts without spaces too.
     """
 
     def __init__(self, tokenizer: BertTokenizer):
@@ -49,9 +52,9 @@ class WordCache:
         new = list(self._numbers)[self._known :] if len(self._numbers) > self._known else []
         self._known += len(new)
         ids, lengths = [self._ids], [np.diff(self._starts)]
-        for first, end in batches((len(word) + 1 for word in new), _BATCH_CHARACTERS):
+        for batch in batches(new, lambda word: len(word) + 1, _BATCH_CHARACTERS):
             with tf.device("CPU"):
-                pieces = self._tokenizer.tokenize(tf.constant(new[first:end], tf.string))
+                pieces = self._tokenizer.tokenize(tf.constant(batch, tf.string))
             ids.append(pieces.values.numpy())
             lengths.append(pieces.row_lengths().numpy())
         self._ids = np.concatenate(ids)
@@ -66,17 +69,18 @@ class _Numbers(dict[str, int]):
         return number
 
 
-def batches(sizes: Iterable[int], full: int) -> Iterator[tuple[int, int]]:
-    """Cut a sequence into runs: where each begins and ends; it ends when its items' sizes add up to `full`.
+def batches(items: Iterable[_Item], size: Callable[[_Item], int], full: int) -> Iterator[list[_Item]]:
+    """Yield the items in lists; each ends when the sizes of its items add up to `full`.
 
-    >>> list(batches([3, 4, 9, 1], 5))
-    [(0, 2), (2, 3), (3, 4)]
+    >>> list(batches(["abc", "defg", "hijklmnop", "q"], len, 5))
+    [['abc', 'defg'], ['hijklmnop'], ['q']]
     """
-    first = end = total = 0
-    for end, size in enumerate(sizes, start=1):
-        total += size
+    batch, total = [], 0
+    for item in items:
+        batch.append(item)
+        total += size(item)
         if total >= full:
-            yield first, end
-            first, total = end, 0
-    if first < end:
-        yield first, end
+            yield batch
+            batch, total = [], 0
+    if batch:
+        yield batch
