@@ -2,7 +2,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -118,36 +117,6 @@ def test_two_replicas_train_like_one(corpus, encoders, one_replica, tmp_path, mi
     assert any(first != second for first, second in counts)
     pretrainer, history = task.train(job.STEPS, tmp_path, [steps])
     check_equal(one_replica, steps.losses, history, [weight.numpy() for weight in pretrainer.weights])
-
-
-def test_two_workers_train_like_one(corpus, encoders, one_replica, tmp_path):
-    ports = []
-    for _ in range(2):
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            ports.append(listener.getsockname()[1])
-    cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
-    workers = [
-        start(
-            corpus,
-            encoders[0.0],
-            tmp_path / str(index),
-            "multi_worker",
-            0,
-            environment={
-                "TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}}),
-            },
-        )
-        for index in range(2)
-    ]
-    answers = [finish(worker) for worker in workers]
-    assert answers[0] == answers[1]
-    weights = [np.load(tmp_path / str(index) / "end.npz") for index in range(2)]
-    for name in weights[0].files:
-        np.testing.assert_array_equal(weights[0][name], weights[1][name])
-    check_equal(
-        one_replica, answers[0]["losses"], answers[0]["history"], [weights[0][name] for name in weights[0].files]
-    )
 
 
 def killed_and_resumed(corpus, encoder, folder, strategy, moments):

@@ -46,10 +46,11 @@ def rows_summary(statistics: PairAndMaskStatistics, baselines: HeldOutBaselines)
         f"baselines masked words by their frequency: {baselines.unigram_cross_entropy:.3f} nats, accuracy "
         f"{baselines.majority_accuracy:.3f}"
     )
-    if statistics.not_next is None or baselines.label_counts is None:
+    by_length = statistics.length_balanced_accuracy
+    if statistics.not_next is None or by_length is None or baselines.label_counts is None:
         return f"{rows}\n{guesses}"
     majority = max(baselines.label_counts) / sum(baselines.label_counts)
     return (
         f"{rows}; label 1 for {statistics.not_next.value:.1%} of the pairs\n{guesses}; pairs: majority {majority:.3f}, "
-        f"by length alone {statistics.length_balanced_accuracy.value:.3f} (balanced)"
+        f"by length alone {by_length.value:.3f} (balanced)"
     )

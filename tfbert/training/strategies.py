@@ -38,20 +38,22 @@ def pick_placement(strategy: str = "auto", precision: str = "auto") -> Placement
     for word, words, flag in ((strategy, STRATEGIES, "strategy"), (precision, PRECISIONS, "precision")):
         if word not in words:
             raise InputError(f"{flag} must be one of {', '.join(words)}; received {word!r}.")
+    picked: tf.distribute.Strategy
+    if strategy == "multi_worker":
+        if not os.environ.get("TF_CONFIG"):
+            raise InputError("strategy multi_worker needs the environment variable TF_CONFIG to name the workers.")
+        # Before the devices are listed: that starts TensorFlow, after which workers can no longer be joined.
+        picked = tf.distribute.MultiWorkerMirroredStrategy()
     gpus = tf.config.list_logical_devices("GPU")
     cpus = tf.config.list_logical_devices("CPU")
     if strategy == "gpu" and not gpus:
         raise InputError("strategy gpu needs a GPU and TensorFlow sees none: pip install 'tfbert[gpu]', or use cpu.")
-    if strategy == "multi_worker" and not os.environ.get("TF_CONFIG"):
-        raise InputError("strategy multi_worker needs the environment variable TF_CONFIG to name the workers.")
     if strategy == "auto":
         strategy = "mirrored" if len(gpus) > 1 else "gpu" if gpus else "cpu"
-    picked: tf.distribute.Strategy
     if strategy == "mirrored":
         picked = _mirrored(tuple(device.name for device in gpus or cpus))
         where = f"{picked.num_replicas_in_sync} {'GPUs' if gpus else 'logical CPU devices'}, mirrored"
     elif strategy == "multi_worker":
-        picked = tf.distribute.MultiWorkerMirroredStrategy()
         where = f"{picked.num_replicas_in_sync} replicas over the workers of TF_CONFIG"
     else:
         device = gpus[0] if strategy == "gpu" else cpus[0]
