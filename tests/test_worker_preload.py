@@ -7,8 +7,9 @@ names = [open(f"/proc/self/task/{task}/comm").read().strip() for task in os.list
 assert not [name for name in names if name.startswith("tf_")], names
 assert "tfbert.data.shard_workers" in sys.modules
 assert gc.get_freeze_count() > 100_000
-import tensorflow as tf
-assert tf.config.list_physical_devices("GPU") == []
+assert os.environ["CUDA_VISIBLE_DEVICES"] == "-1"
+assert "keras" not in sys.modules
+import keras
 print("ready")
 """
 

@@ -127,9 +127,8 @@ def _measure(documents: Iterable[str | Document]) -> Iterator[_Measured]:
 def _held_out_rule(first: list[int], share: float | None, *, whole: bool) -> Callable[[int], bool]:
     """Make the rule from the digests of the first documents; `whole` where there are no others."""
     if share is None:
-        share = (
-            max(_USUAL_SHARE, min(_LARGEST_SHARE, _ENOUGH_DOCUMENTS / max(1, len(first)))) if whole else _USUAL_SHARE
-        )
+        enough = _ENOUGH_DOCUMENTS / max(1, len(first)) if whole else 0.0
+        share = max(_USUAL_SHARE, min(_LARGEST_SHARE, enough))
     limit = share * _DIGESTS
     different = sorted({*first})
     always = different[: max(0, min(2, len(different) - 2))] if share else []

@@ -144,7 +144,7 @@ def _finish_folder(
     for each in entries.values():
         each.sort(key=lambda entry: entry["file"])
     names = {entry["file"] for each in entries.values() for entry in each}
-    for path in folder.glob("*-[0-9]*.safetensors"):
+    for path in itertools.chain.from_iterable(folder.glob(f"{split}-*.safetensors") for split in SPLITS):
         if path.name not in names:
             path.unlink()
     with written_beside(folder / VOCABULARY) as partial:
