@@ -3,6 +3,8 @@
 import time
 from typing import TextIO
 
+from tfbert.durations import duration
+
 
 class PreparationProgress:
     """Prints a line now and then; on a terminal one line is rewritten each second.
@@ -42,7 +44,7 @@ class PreparationProgress:
         line = self._line(now)
         done = self._share - self._first_share
         if done > 0:
-            line += f"  {_duration((now - self._start) * (1 - self._share) / done)} left"
+            line += f"  {duration((now - self._start) * (1 - self._share) / done)} left"
         self._print(line, end="" if self._live else "\n")
 
     def finished(self) -> None:
@@ -60,8 +62,3 @@ class PreparationProgress:
     def _print(self, line: str, end: str) -> None:
         if self._stream is not None:
             print(f"\r\033[K  {line}" if self._live else f"  {line}", end=end, file=self._stream, flush=True)
-
-
-def _duration(seconds: float) -> str:
-    seconds = round(seconds)
-    return f"{seconds // 60} min {seconds % 60:02d} s" if seconds >= 60 else f"{seconds} s"

@@ -5,19 +5,9 @@ from keras import ops
 
 from tfbert.layers.activations import activation_function
 from tfbert.layers.arguments import check_sizes
+from tfbert.layers.embeddings import lookup
 from tfbert.layers.layer_norm import LayerNorm
-
-if keras.backend.backend() == "tensorflow":
-    from tfbert.layers.tensorflow_kernels import lookup, matmul_transposed
-else:
-
-    def lookup(table, ids):
-        """Return the rows of `table` at `ids`."""
-        return ops.take(table, ids, axis=0)
-
-    def matmul_transposed(first, second):
-        """Return first · secondᵀ."""
-        return ops.matmul(first, ops.transpose(second))
+from tfbert.layers.self_attention import matmul_transposed
 
 
 @keras.saving.register_keras_serializable(package="tfbert")

@@ -207,7 +207,8 @@ class Pretraining:
     def filled_samples(self, num_steps: int, folder: Path) -> FilledSamples:
         """Return the callback that keeps what the model fills into a few of the held-out rows."""
         batches = self.training_batches(num_steps)
-        return FilledSamples(self.held_out_rows()[0], self.tokenizer.vocabulary, folder, batches.steps_per_epoch)
+        (rows,) = _arrays(self.held_out_batches().evaluation_dataset().take(1))
+        return FilledSamples(rows, self.tokenizer.vocabulary, folder, batches.steps_per_epoch)
 
     def steps_of_epochs(self, epochs: int) -> int:
         """Return the steps that `epochs` passes over the rows take, rounded up to a multiple of `evaluations`."""

@@ -7,6 +7,8 @@ from typing import Protocol, TextIO
 
 import keras
 
+from tfbert.durations import duration
+
 
 class CountedBatches(Protocol):
     """Batches that know how many real tokens they hold, such as `tfbert.data.LengthBatches`."""
@@ -73,7 +75,7 @@ class Progress(keras.callbacks.Callback):
         left = sum(self._tokens_of_step[batch + 1 :]) + (self.epochs - self._epoch - 1) * self.batches.tokens_per_epoch
         self._print(
             f"{self.unit} {self._epoch + 1}/{self.epochs}  step {batch + 1}/{self.batches.steps_per_epoch}  "
-            f"loss {float(logs['loss']):.3f}  {rate:,.0f} tokens/s  {_duration(left / rate)} left",
+            f"loss {float(logs['loss']):.3f}  {rate:,.0f} tokens/s  {duration(left / rate)} left",
             end="" if self.live else "\n",
         )
 
@@ -83,8 +85,3 @@ class Progress(keras.callbacks.Callback):
 
     def _print(self, line: str, end: str) -> None:
         print(f"\r\033[K  {line}" if self.live else f"  {line}", end=end, file=self.stream, flush=True)
-
-
-def _duration(seconds: float) -> str:
-    seconds = round(seconds)
-    return f"{seconds // 60} min {seconds % 60:02d} s" if seconds >= 60 else f"{seconds} s"
