@@ -10,10 +10,10 @@ def batch(ids, weights, labels=None):
 
 
 def test_by_hand_over_two_batches():
-    """Of four tokens seen 7, 0, 2 and 1 times (8, 1, 3, 2 of 14 with one added), masks ask for 0, 2 and 0."""
+    """Of four tokens seen 7, 0, 2 and 1 times, each less 2 / 5 and 3 / 4 of that more, masks ask for 0, 2 and 0."""
     batches = [batch([[0, 2]], [[1, 1]], [1]), batch([[0, 3]], [[1, 0]], [0]), batch([[0]], [[0]], [1])]
     measured = HeldOutBaselines.measure(batches, np.array([7, 0, 2, 1]))
-    assert measured.unigram_cross_entropy == pytest.approx(-(2 * np.log(8 / 14) + np.log(3 / 14)) / 3)
+    assert measured.unigram_cross_entropy == pytest.approx(-(2 * np.log(6.9 / 10) + np.log(1.9 / 10)) / 3)
     assert measured.majority_accuracy == pytest.approx(2 / 3)
     assert measured.label_counts == (1, 2)
 

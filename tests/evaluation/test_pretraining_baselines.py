@@ -14,17 +14,38 @@ from tfbert.evaluation.pretraining_baselines import (
 
 def test_unigram_cross_entropy_against_a_loop():
     generator = np.random.default_rng(0)
-    counts = generator.integers(0, 50, 17)
-    counts[3] = 0
-    labels = generator.integers(0, 17, (5, 4))
-    labels[0, 0] = 3  # never seen in training
+    counts = [0, 1, 1, 1, 2, 2, 5, 9, 0, 30]
+    labels = generator.integers(0, 10, (5, 4))
+    labels[0, 0] = 8  # never seen in training
     weights = generator.uniform(0, 2, (5, 4))
-    total = sum(int(count) + 1 for count in counts)
+    discount = (3 + 1) / (3 + 2 * 2 + 2)  # three tokens occur once, two twice
     expected = sum(
-        weight * -math.log((int(counts[label]) + 1) / total)
+        weight * -math.log(max(counts[label] - discount, 0) / 51 + discount * 8 / (51 * 10))
         for label, weight in zip(labels.ravel(), weights.ravel(), strict=True)
     ) / sum(weights.ravel())
-    assert unigram_cross_entropy(counts, labels, weights) == pytest.approx(expected, rel=1e-12)
+    assert unigram_cross_entropy(np.array(counts), labels, weights) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("counts", [[0, 0, 0], [1, 1, 0], [2, 0, 0], [7, 9, 3], [1, 2, 0, 500]])
+def test_the_probabilities_are_some_for_every_token_and_one_together(counts):
+    probabilities = [math.exp(-unigram_cross_entropy(counts, [token], [1.0])) for token in range(len(counts))]
+    assert min(probabilities) > 0
+    assert sum(probabilities) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("size", "tokens"), [(1_500, 60_000), (30_000, 300_000), (30_000, 10_000)])
+def test_no_weight_added_to_the_counts_makes_a_baseline_that_is_much_stronger(size, tokens):
+    """On words as frequent as Zipf has them, whatever the weight; adding one is half a nat weaker on few of many."""
+    generator = np.random.default_rng(0)
+    truth = 1 / np.arange(1, size + 1) ** 1.05
+    truth /= truth.sum()
+    counts, labels = generator.multinomial(tokens, truth), generator.choice(size, 20_000, p=truth)
+    reached = unigram_cross_entropy(counts, labels, np.ones(len(labels)))
+    weights = np.geomspace(0.001, 10, 50)
+    added = [-np.log((counts + weight) / (tokens + weight * size))[labels].mean() for weight in weights]
+    assert reached < min(added) + 0.006
+    if tokens < size:
+        assert reached < -np.log((counts + 1) / (tokens + size))[labels].mean() - 0.5
 
 
 def test_slots_of_weight_zero_do_not_count():

@@ -13,10 +13,13 @@ from tfbert.evaluation.classification import wilson_interval
 def unigram_cross_entropy(token_counts: ArrayLike, labels: ArrayLike, weights: ArrayLike) -> float:
     """The masked-LM loss of a model that knows how often each token occurs, and nothing of the context.
 
-        H = - Σ wᵢ · ln p(yᵢ) / Σ wᵢ        p(y) = (cₓ + 1) / (N + V) for token y = x
+        H = - Σ wᵢ · ln p(yᵢ) / Σ wᵢ        p(y) = max(c(y) - d, 0) / N + d · K / (N · V)
 
-    with c the counts in the training texts, N their sum and V the vocabulary's size. Adding one to each count gives
-    tokens that training never saw a probability.
+    with c the counts in the training texts, N their sum, K the number of tokens that occur there and V the
+    vocabulary's size: absolute discounting, which takes d from each count and spreads it over the whole vocabulary, so
+    that tokens which training never saw have a probability. d = (n₁ + 1) / (n₁ + 2 n₂ + 2), from the numbers of tokens
+    that occur once and twice, is about the discount under which the training texts are likeliest with each token left
+    out in turn (Ney, Essen and Kneser 1994); the ones added keep it between 0 and 1.
 
     Args:
         token_counts: c, integer (vocabulary,).
@@ -26,12 +29,19 @@ def unigram_cross_entropy(token_counts: ArrayLike, labels: ArrayLike, weights: A
     Returns:
         Nats a masked token.
 
-    >>> round(unigram_cross_entropy([1, 1, 0, 0], [[0, 3]], [[1.0, 0.0]]), 4)  # -ln(2 / 6)
-    1.0986
+    >>> round(unigram_cross_entropy([6, 1, 1, 2, 0], [[0, 3]], [[1.0, 0.0]]), 4)  # d = 3 / 6, -ln(5.5 / 10 + 2 / 50)
+    0.5276
     """
     counts, labels, weights = _check(token_counts, labels, weights)
-    log_probabilities = np.log(counts + 1) - math.log(counts.sum() + len(counts))
-    return float(-(weights * log_probabilities[labels]).sum() / weights.sum())
+    return float(-(weights * np.log(_probabilities(counts))[labels]).sum() / weights.sum())
+
+
+def _probabilities(counts: np.ndarray) -> np.ndarray:
+    total, seen = counts.sum(), (counts > 0).sum()
+    if not total:
+        return np.full(len(counts), 1 / len(counts))
+    discount = ((counts == 1).sum() + 1) / ((counts == 1).sum() + 2 * (counts == 2).sum() + 2)
+    return (np.maximum(counts - discount, 0) + discount * seen / len(counts)) / total
 
 
 def majority_accuracy(token_counts: ArrayLike, labels: ArrayLike, weights: ArrayLike) -> float:
