@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tfbert.errors import InputError
-from tfbert.training.resume import fit_resumable
+from tfbert.training.resume import DivergedError, fit_resumable
 
 sys.path.insert(0, str(Path(__file__).parent))
 import toy
@@ -141,6 +141,55 @@ def test_a_diverged_state_is_not_saved(tmp_path):
     with pytest.raises(InputError, match="diverged"):
         fit_resumable(toy.model(), toy.rows(14), epochs=2, folder=tmp_path, callbacks=(Diverge(),))
     assert (tmp_path / "state.safetensors").read_bytes() == good
+
+
+def test_diverging_names_the_step_and_what_was_kept(tmp_path):
+    class Diverge(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            if batch == 2:
+                self.model.trainable_variables[0].assign(np.full((30, 8), np.nan))
+
+    for folder, kept in (
+        (tmp_path / "early", r"diverged\. Lower"),
+        (tmp_path / "late", "still holds the last good state"),
+    ):
+        if folder.name == "late":
+            fit_resumable(toy.model(), toy.rows(28), epochs=1, folder=folder)
+        with pytest.raises(DivergedError, match=kept) as stopped:
+            fit_resumable(toy.model(), toy.rows(28), epochs=2, folder=folder, callbacks=(Diverge(),))
+        done = folder.name == "late"
+        assert stopped.value.step == 4 * done + 3
+        assert len(stopped.value.history) == done
+
+
+def test_an_evaluation_that_is_not_finite_stops_training_too(tmp_path):
+    """Weights that are finite and too large to compute with are no good state."""
+
+    class Overflow(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 3:
+                for variable in self.model.trainable_variables:
+                    variable.assign(np.full(variable.shape, 3e38))
+
+    with pytest.raises(DivergedError, match=r"val_loss is (nan|inf) at step 4: training has diverged\. Lower"):
+        fit_resumable(
+            toy.model(),
+            toy.rows(28),
+            epochs=1,
+            folder=tmp_path,
+            validation=toy.rows(20, seed=1),
+            keep_best=False,
+            callbacks=(Overflow(),),
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_epochs_of_another_length_are_refused(tmp_path):
+    """They would begin elsewhere in the rows; more of the same length are what the run may go on with."""
+    fit_resumable(toy.model(), toy.rows(28), epochs=1, folder=tmp_path)
+    with pytest.raises(InputError, match=r"state\.safetensors: this state counts .* of 4 steps; now one has 5"):
+        fit_resumable(toy.model(), toy.rows(35), epochs=2, folder=tmp_path)
+    assert len(fit_resumable(toy.model(), toy.rows(28), epochs=2, folder=tmp_path)) == 2
 
 
 def test_saves_by_the_clock(tmp_path):

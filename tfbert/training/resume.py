@@ -72,7 +72,7 @@ def fit_resumable(
     Saved are the weights, the optimizer, the running metrics and the position in the epoch, in one file that is
     replaced whole. Batches and dropout are functions of (seed, epoch, step), so nothing else is needed. With
     `validation` and `keep_best`, the model ends with the weights of the epoch whose `val_loss` was least, else with the
-    last. A loss or a weight that is not finite stops training before it is saved.
+    last. A loss, a metric or a weight that is not finite stops training before it is saved.
 
     Args:
         model: compiled; built under the strategy it trains with.
@@ -87,7 +87,8 @@ def fit_resumable(
         callbacks: further Keras callbacks; what they put into the logs of an epoch is kept.
 
     Raises:
-        InputError: if the state in `folder` is of another model or cannot be read, or the loss is no longer finite.
+        InputError: if the state in `folder` is of another model, counts other epochs or cannot be read.
+        DivergedError: the loss, a metric or a weight is no longer finite.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -100,13 +101,16 @@ def fit_resumable(
         for callback in callbacks:
             if isinstance(callback, ResumedCallback):
                 callback.on_resume(state.history)
+        held_out = None if validation is None else validation.evaluation_dataset()
         model.fit(
             # Keras counts the skipped steps as read, so it must not know how many batches are left.
             batches.training_dataset(epochs, state.epoch, state.step).repeat(),
             initial_epoch=state.epoch,
             epochs=epochs,
             steps_per_epoch=batches.steps_per_epoch,
-            validation_data=None if validation is None else validation.evaluation_dataset(),
+            # Told the number of batches, Keras starts reading once an evaluation and not twice.
+            validation_data=None if held_out is None else held_out.repeat(),
+            validation_steps=None if held_out is None else int(held_out.cardinality()),
             callbacks=[*callbacks, *([best] if best else []), state],
             shuffle=False,
             verbose=0,
@@ -144,6 +148,11 @@ class _SavedState(keras.callbacks.Callback):
             ) from error
         expected = {name: tuple(variable.shape) for name, variable in _named_variables(model)}
         found = {name: value.shape for name, value in saved.items() if not name.startswith("metric/")}
+        if progress["steps_per_epoch"] != self.steps_per_epoch:
+            raise InputError(
+                f"{self.path}: this state counts epochs (or evaluations) of {progress['steps_per_epoch']} steps; now one "
+                f"has {self.steps_per_epoch}. Keep their number of steps as it was, or use a fresh output folder."
+            )
         if expected != found:
             differing = sorted(set(expected.items()) ^ set(found.items()))
             raise InputError(
@@ -175,15 +184,21 @@ class _SavedState(keras.callbacks.Callback):
             self._save(done)
 
     def on_epoch_end(self, epoch, logs=None):
+        record = {name: float(value) for name, value in logs.items()}
+        for name, value in record.items():
+            # Weights can be finite and too large to compute with.
+            if not math.isfinite(value):
+                self._diverged(self.steps_per_epoch, f"{name} is {value}")
         self.epoch = epoch + 1
-        self.history = [*self.history, {name: float(value) for name, value in logs.items()}]
+        self.history = [*self.history, record]
         self._save(0)
 
     def _diverged(self, step: int, what: str) -> None:
         step += self.epoch * self.steps_per_epoch
+        kept = f" {self.path} still holds the last good state." if self.path.exists() else ""
         raise DivergedError(
-            f"{what} at step {step}: training has diverged. {self.path} still holds the last good state. Lower the "
-            "learning rate, raise the warm-up or use another precision, in a fresh folder.",
+            f"{what} at step {step}: training has diverged.{kept} Lower the learning rate, raise the warm-up or use "
+            "another precision, in a fresh folder.",
             step,
             self.history,
         )
@@ -197,7 +212,12 @@ class _SavedState(keras.callbacks.Callback):
         self.step = step
         for index, variable in enumerate(_metric_parts(self.model)):
             tensors[f"metric/{index:05d}"] = np.asarray(variable.numpy())
-        progress = {"epoch": self.epoch, "step": step, "history": self.history}
+        progress = {
+            "epoch": self.epoch,
+            "step": step,
+            "steps_per_epoch": self.steps_per_epoch,
+            "history": self.history,
+        }
         with written_beside(self.path) as partial:
             save_file(tensors, partial, metadata={"progress": json.dumps(progress)})
         self._last_save = time.monotonic()
