@@ -24,6 +24,31 @@ def test_an_unfinished_run_goes_on_with_the_same_settings_only(tmp_path):
         check_run_folder(tmp_path, {**SETTINGS, "epochs": 4})
 
 
+def test_changed_settings_are_taken_when_told_to(tmp_path):
+    """And kept: the run goes on with them from then on."""
+    changed = {"epochs": 4, "batch_size": 8}
+    for accept_changes in (True, False, None):  # a new folder has nothing to accept
+        with run_folder(tmp_path / str(accept_changes), SETTINGS, accept_changes=accept_changes) as folder:
+            assert json.loads((folder / "settings.json").read_text()) == SETTINGS
+    folder = tmp_path / "False"
+    named = r"batch_size was None, now 8; epochs was 3, now 4; seeds was '0,1', now None\. .* another folder"
+    with pytest.raises(InputError, match=rf"{named}\.$"):
+        check_run_folder(folder, changed)
+    with pytest.raises(InputError, match=f"{named}, or go on with the new ones by --accept-changes"):
+        check_run_folder(folder, changed, accept_changes=False)
+    with pytest.raises(InputError, match="epochs was 3"), run_folder(folder, changed, accept_changes=False):
+        pass
+    check_run_folder(folder, changed, accept_changes=True)
+    assert json.loads((folder / "settings.json").read_text()) == SETTINGS
+    with run_folder(folder, changed, accept_changes=True):
+        pass
+    with run_folder(folder, changed):
+        assert json.loads((folder / "settings.json").read_text()) == changed
+        finish(folder, {})
+    with pytest.raises(InputError, match="finished run"):
+        check_run_folder(folder, SETTINGS, accept_changes=True)
+
+
 def test_a_finished_run_is_refused(tmp_path):
     with run_folder(tmp_path, SETTINGS) as folder:
         finish(folder, {"accuracy": 0.5})

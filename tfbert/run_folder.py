@@ -14,12 +14,16 @@ _FINISHED = "finished.json"
 
 
 @contextlib.contextmanager
-def run_folder(folder: Path | str, settings: dict, *, accept_changes: bool = False) -> Iterator[Path]:
+def run_folder(folder: Path | str, settings: dict, *, accept_changes: bool | None = None) -> Iterator[Path]:
     """Hold `folder` for one run with `settings`; the lock is freed by the system when the process dies.
 
-    With `accept_changes` an unfinished run goes on with these settings, whatever it had before.
-
     Makes the folder and its `settings.json` if this is a new run. The run calls `finish(folder)` as its last act.
+
+    Args:
+        folder: of a new run, or of an unfinished one.
+        settings: all that the run's results depend on, as a JSON object.
+        accept_changes: True lets an unfinished run go on with these settings, whatever it had before; False refuses
+            and names the recipe's flag `--accept-changes`; None refuses where a recipe has no such flag.
 
     Raises:
         InputError: if the folder holds a finished run, a run with other settings (named), other files, or is in use.
@@ -39,7 +43,7 @@ def run_folder(folder: Path | str, settings: dict, *, accept_changes: bool = Fal
         yield folder
 
 
-def check_run_folder(folder: Path | str, settings: dict, *, accept_changes: bool = False) -> None:
+def check_run_folder(folder: Path | str, settings: dict, *, accept_changes: bool | None = None) -> None:
     """Refuse a folder that a run with `settings` cannot use; makes nothing, so call it before any work."""
     folder = Path(folder)
     if not folder.exists():
@@ -65,7 +69,8 @@ def check_run_folder(folder: Path | str, settings: dict, *, accept_changes: bool
     if changed and not accept_changes:
         raise InputError(
             f"{folder}: the unfinished run in this folder has other settings: {'; '.join(changed)}. "
-            "Use its settings to resume it, or name another folder."
+            "Use its settings to resume it, or name another folder"
+            f"{'.' if accept_changes is None else ', or go on with the new ones by --accept-changes.'}"
         )
 
 

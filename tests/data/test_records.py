@@ -84,6 +84,21 @@ def test_a_damaged_shard_is_named(folder, damage, message):
         corpus.verify()
 
 
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.unlink(), "cannot be read"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "cannot be read"),
+        (flip_a_bit, r"add up to [\d,]+; they are of shape \(11,\)"),
+    ],
+    ids=["missing", "cut", "bit"],
+)
+def test_damaged_token_counts_are_named(folder, damage, message):
+    damage(folder / "token_counts.safetensors")
+    with pytest.raises(InputError, match=rf"token_counts\.safetensors: .*{message}.*Prepare the corpus again"):
+        Corpus.open(folder).token_counts()
+
+
 def test_every_damaged_shard_is_counted(folder):
     corpus = Corpus.open(folder)
     for shard in (*corpus.shards["train"], *corpus.shards["held_out"]):

@@ -142,8 +142,23 @@ class Corpus:
         return sum(shard.rows[sequence_length] for shard in self.shards[split])
 
     def token_counts(self) -> np.ndarray:
-        """Return how often each id stands in the training shards, int64 (vocabulary,)."""
-        return safetensors.numpy.load_file(self.folder / TOKEN_COUNTS)["train"]
+        """Return how often each id stands in the training shards, int64 (vocabulary,).
+
+        Raises:
+            InputError: if the file is missing, cannot be read or is not of these shards.
+        """
+        path = self.folder / TOKEN_COUNTS
+        try:
+            counts = safetensors.numpy.load_file(path)["train"]
+        except (OSError, safetensors.SafetensorError, KeyError) as error:
+            raise InputError(f"{path}: the token counts cannot be read ({error}). {_AGAIN}") from error
+        tokens, size = self.manifest["train"]["tokens"], self.manifest["vocabulary_size"]
+        if counts.shape != (size,) or counts.sum() != tokens:
+            raise InputError(
+                f"{path}: the counts must be of {size:,} ids and add up to {tokens:,}; they are of shape {counts.shape} "
+                f"and add up to {counts.sum():,}. {_AGAIN}"
+            )
+        return counts
 
     def tokenizer(self) -> "BertTokenizer":
         """Return the tokenizer that the corpus was prepared with."""
