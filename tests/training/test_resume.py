@@ -149,15 +149,15 @@ def test_diverging_names_the_step_and_what_was_kept(tmp_path):
             if batch == 2:
                 self.model.trainable_variables[0].assign(np.full((30, 8), np.nan))
 
-    for folder, kept in (
-        (tmp_path / "early", r"diverged\. Lower"),
-        (tmp_path / "late", "still holds the last good state"),
+    for done, kept in (
+        (0, r"diverged\. Lower"),
+        (1, r"diverged\. .*state\.safetensors still holds the last good state"),
     ):
-        if folder.name == "late":
+        folder = tmp_path / str(done)
+        if done:
             fit_resumable(toy.model(), toy.rows(28), epochs=1, folder=folder)
         with pytest.raises(DivergedError, match=kept) as stopped:
             fit_resumable(toy.model(), toy.rows(28), epochs=2, folder=folder, callbacks=(Diverge(),))
-        done = folder.name == "late"
         assert stopped.value.step == 4 * done + 3
         assert len(stopped.value.history) == done
 

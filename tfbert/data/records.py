@@ -155,8 +155,8 @@ class Corpus:
         tokens, size = self.manifest["train"]["tokens"], self.manifest["vocabulary_size"]
         if counts.shape != (size,) or counts.sum() != tokens:
             raise InputError(
-                f"{path}: the counts must be of {size:,} ids and add up to {tokens:,}; they are of shape {counts.shape} "
-                f"and add up to {counts.sum():,}. {_AGAIN}"
+                f"{path}: the counts must be of {size:,} ids and add up to {tokens:,}; they are of shape "
+                f"{counts.shape} and add up to {counts.sum():,}. {_AGAIN}"
             )
         return counts
 

@@ -150,8 +150,8 @@ class _SavedState(keras.callbacks.Callback):
         found = {name: value.shape for name, value in saved.items() if not name.startswith("metric/")}
         if progress["steps_per_epoch"] != self.steps_per_epoch:
             raise InputError(
-                f"{self.path}: this state counts epochs (or evaluations) of {progress['steps_per_epoch']} steps; now one "
-                f"has {self.steps_per_epoch}. Keep their number of steps as it was, or use a fresh output folder."
+                f"{self.path}: this state counts epochs (or evaluations) of {progress['steps_per_epoch']} steps; now "
+                f"one has {self.steps_per_epoch}. Keep their number of steps as it was, or use a fresh output folder."
             )
         if expected != found:
             differing = sorted(set(expected.items()) ^ set(found.items()))
