@@ -10,6 +10,8 @@ from tfbert.models.classifier import BertClassifier
 from tfbert.models.encoder import BertEncoder
 from tfbert.models.pretrainer import BertPretrainer
 
+_PART = 1 << 24
+
 Model = BertEncoder | BertPretrainer | BertClassifier
 
 WORD_EMBEDDINGS = "bert/embeddings/word_embeddings"
@@ -118,10 +120,31 @@ def assign_tensors(places: Mapping[str, Place], read: Callable[[str], np.ndarray
     for name, place in places.items():
         names_of.setdefault(id(place.variable), []).append(name)
     for names in names_of.values():
-        variable = places[names[0]].variable
+        first = places[names[0]]
+        variable = first.variable
+        if first.num_columns == variable.shape[-1]:
+            value = read(names[0])  # as it is: a copy of a large table would be felt
+            _assign(variable, value.T if first.transposed else value)
+            continue
         whole = sum(places[name].num_columns for name in names) == variable.shape[-1]
         value = np.empty(variable.shape, np.float32) if whole else np.array(keras.ops.convert_to_numpy(variable))
         for name in names:
-            tensor = read(name)
-            value[..., places[name].columns] = tensor.T if places[name].transposed else tensor
+            value[..., places[name].columns] = read(name)
         variable.assign(value)
+
+
+def _assign(variable: Any, value: np.ndarray) -> None:
+    """Assign a whole value; with TensorFlow a large one in parts, which spares two more copies of it."""
+    target = variable.value
+    # A part of a mirrored variable is a part on one replica alone.
+    if keras.backend.backend() != "tensorflow" or value.nbytes <= _PART or hasattr(target, "values"):
+        variable.assign(value)
+        return
+    import tensorflow as tf
+
+    rows = max(1, _PART * len(value) // value.nbytes)
+    for start in range(0, len(value), rows):
+        # Not `target[start:stop].assign`, which reads all of the variable first and so makes TensorFlow copy it.
+        tf.raw_ops.ResourceStridedSliceAssign(
+            ref=target.handle, begin=[start], end=[start + rows], strides=[1], value=value[start : start + rows]
+        )
