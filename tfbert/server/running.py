@@ -1,0 +1,130 @@
+"""The server's life: sockets, start, signals, end."""
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Callable, Sequence
+
+import uvicorn
+from starlette.routing import BaseRoute
+
+from tfbert.errors import InputError
+from tfbert.server.app import create_app
+from tfbert.server.batching import BatchingParameters
+from tfbert.server.connections import protocol_class
+from tfbert.server.grpc_service import GrpcServer
+from tfbert.server.limits import Limits
+from tfbert.server.metrics import Metrics
+from tfbert.server.model_configs import ModelConfig
+from tfbert.server.requests import Requests
+from tfbert.server.rest_app import RestApp
+from tfbert.server.versions import Versions
+
+logger = logging.getLogger("tfbert.server")
+
+
+def serve(
+    configs: list[ModelConfig],
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8501,
+    grpc_port: int | None = None,
+    limits: Limits | None = None,
+    batching: BatchingParameters | None = None,
+    poll_seconds: float = 1.0,
+    routes: Callable[[Requests], Sequence[BaseRoute]] | None = None,
+    on_start: Callable[[int, int | None], None] | None = None,
+) -> None:
+    """Serve models until SIGTERM or SIGINT, then finish what runs and return.
+
+    Args:
+        configs: the models, each with its folder of versions.
+        host: address to listen at.
+        port: for HTTP; 0 takes a free one.
+        grpc_port: for gRPC; None for none, 0 takes a free one.
+        limits: bounds on requests.
+        batching: how requests are run together; None runs each on its own.
+        poll_seconds: between two looks for new versions.
+        routes: makes more pages from the requests' answers.
+        on_start: is called with the ports once the models that are there are loaded and connections are answered.
+
+    Raises:
+        InputError: a port is taken or may not be used.
+    """
+    limits = limits or Limits()
+    listening = _listen(host, port)
+    counted = Metrics()
+    versions = Versions(configs, batching, counted)
+    requests = Requests(versions, limits, counted)
+    rest = RestApp(requests)
+    app = create_app(rest, counted, routes(requests) if routes else ())
+    grpc = GrpcServer(requests, host, grpc_port) if grpc_port is not None else None
+    web = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http=protocol_class(limits),
+            ws="none",
+            loop="asyncio",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            # What runs is finished: nothing that was accepted takes longer.
+            timeout_graceful_shutdown=int(limits.read_seconds + limits.answer_seconds) + 1,
+        )
+    )
+    # uvicorn takes the signals while it runs and raises them again when it is done, which is the end we want.
+    previous = {number: signal.signal(number, _end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        versions.start(poll_seconds)
+        if grpc:
+            grpc.start()
+        asyncio.run(_run(web, listening, on_start, grpc.port if grpc else None))
+    except _Ended:
+        pass
+    finally:
+        for number in previous:
+            signal.signal(number, signal.SIG_IGN)
+        if grpc:
+            grpc.stop(limits.answer_seconds)
+        versions.stop()
+        rest.close()
+        listening.close()
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    logger.info("stopped")
+
+
+async def _run(web: uvicorn.Server, listening: socket.socket, on_start, grpc_port: int | None) -> None:
+    async def tell() -> None:
+        while not web.started:
+            await asyncio.sleep(0.01)
+        on_start(listening.getsockname()[1], grpc_port)
+
+    telling = asyncio.create_task(tell()) if on_start else None
+    await web.serve(sockets=[listening])
+    if telling:
+        telling.cancel()
+
+
+class _Ended(BaseException):
+    """A signal asked for the end."""
+
+
+def _end(number: int, frame: object) -> None:
+    raise _Ended
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    if not 0 <= port < 1 << 16:
+        raise InputError(f"a port is a number from 0 to 65535; received {port}.")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise InputError(
+            f"cannot listen at {host} port {port}: {error.strerror or error}. Stop what listens there or choose "
+            "another --host or --port."
+        ) from None
