@@ -53,7 +53,7 @@ def _add(feature: tf.train.Feature, name: str, value: Any) -> None:
         raise invalid(f"Feature: {name} has element with unexpected JSON type: {type_name(value)}")
     if kind == "int64_list" and not -(2**63) <= value < 2**64:
         # The library there reads a larger whole number as a decimal one.
-        kind, value = "float_list", float(value)
+        kind, value = "float_list", json_values.as_double(value)
     found = feature.WhichOneof("kind")
     if found not in (None, kind):
         raise invalid(f"Unexpected element type in feature: {name} expecting type: {_KINDS[found]}")
@@ -63,7 +63,7 @@ def _add(feature: tf.train.Feature, name: str, value: Any) -> None:
         raise invalid(f"Cannot convert JSON value: {shown(value)} to float without loss of precision.")
     elif kind == "int64_list" and value >= 2**63:
         raise invalid(f"Feature: {name} has uint64 element. Only int64 is supported.")
-    getattr(feature, kind).value.append(value)
+    getattr(feature, kind).value.append(int(value) if kind == "int64_list" else value)
 
 
 def body_from_classes(classes: Sequence[Sequence[bytes]], scores: np.ndarray) -> bytes:

@@ -202,14 +202,7 @@ def _is_exact(value: float, kind: type) -> bool:
     """Whether a number may become a float: a whole one below 2 ** digits, any other one within its range."""
     if isinstance(value, int) and -(2**63) <= value < 2**64:
         return abs(value) < 2 ** (np.finfo(kind).nmant + 1)
-    return not np.isfinite(_as_double(value)) or abs(value) <= float(np.finfo(kind).max)
-
-
-def _as_double(value: float) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        raise invalid("JSON Parse error: Number too big to be stored in double.") from None
+    return not np.isfinite(json_values.as_double(value)) or abs(value) <= float(np.finfo(kind).max)
 
 
 def _type_error(value: Any, kind: str) -> StatusError:

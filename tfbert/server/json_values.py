@@ -102,6 +102,14 @@ def encode_text(text: str) -> bytes:
         raise invalid("JSON Parse error: The surrogate pair in string is invalid.") from None
 
 
+def as_double(number: float) -> float:
+    """A number of any size as TensorFlow Serving holds one that is no 64-bit integer."""
+    try:
+        return float(number)
+    except OverflowError:
+        raise invalid("JSON Parse error: Number too big to be stored in double.") from None
+
+
 def signature_name(body: dict[str, Any]) -> str:
     """The signature a body asks for; "" where it does not say."""
     name = body.get("signature_name", "")
