@@ -25,19 +25,23 @@ def read_json_object(folder: Path, name: str) -> dict[str, Any]:
     path = file_inside(folder, name)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    # Bytes that are no UTF-8, text that is no JSON, numbers with thousands of digits; brackets without end.
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} must be JSON in UTF-8: {error}.") from error
     if not isinstance(content, dict):
         raise InputError(f"{path} must hold a JSON object, received {type(content).__name__}.")
     return content
 
 
+def count_tokens(path: Path) -> int:
+    """Return how many tokens a vocabulary file has, one a line."""
+    with path.open("rb") as lines:
+        return sum(1 for _ in lines)
+
+
 def check_vocabulary_file(path: Path | None, vocabulary_size: int) -> None:
     """Refuse a vocabulary beside the weights with more tokens than the word embedding table has rows."""
-    if path is None:
-        return
-    with path.open("rb") as lines:
-        num_tokens = sum(1 for _ in lines)
+    num_tokens = 0 if path is None else count_tokens(path)
     if num_tokens > vocabulary_size:
         raise InputError(
             f"{path} has {num_tokens} tokens but the word embeddings have {vocabulary_size} rows: ids above "

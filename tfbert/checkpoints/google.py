@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 PARTS = ("encoder", "masked_lm", "next_sentence", "classifier")
 """What the format has a place for; of a classifier the weights, not the labels."""
 
-_OPTIMIZER_SLOTS = ("/adam_m", "/adam_v")
+# Of Google's own optimizer, of LAMB and of TensorFlow's Adam.
+_OPTIMIZER_SLOTS = ("/adam_m", "/adam_v", "/lamb_m", "/lamb_v", "/Adam", "/Adam_1")
+_COUNTERS = ("global_step", "beta1_power", "beta2_power")
 
 
 def matches(folder: Path) -> bool:
@@ -114,4 +116,4 @@ def _check_data_size(prefix: Path, num_bytes: int) -> None:
 
 
 def _part_of(name: str) -> str:
-    return "other" if name == "global_step" or name.endswith(_OPTIMIZER_SLOTS) else part_of(name)
+    return "other" if name in _COUNTERS or name.endswith(_OPTIMIZER_SLOTS) else part_of(name)

@@ -90,7 +90,7 @@ def open_folder(folder: Path) -> TensorFile:
             for own, name in _TIED.items()
             if own in stored and own != _own_name(name, stored)
         },
-        labels=_labels(fields, folder),
+        labels=_labels(fields, folder, stored),
         dropout_rate=fields.get("classifier_dropout"),
     )
 
@@ -106,10 +106,11 @@ def _weight_files(folder: Path) -> tuple[Path, list[Path]]:
     return folder / _INDEX, [file_inside(folder, name) for name in sorted(set(names.values()))]
 
 
-def _labels(fields: dict[str, Any], folder: Path) -> list[str] | None:
+def _labels(fields: dict[str, Any], folder: Path, stored: Collection[str]) -> list[str] | None:
     labels = fields.get("id2label")
     if labels is None:
-        return None
+        # transformers leaves two classes out of the file where they have the names it gives them.
+        return ["LABEL_0", "LABEL_1"] if "classifier.weight" in stored else None
     numbers = [str(number) for number in range(len(labels))]
     if not isinstance(labels, dict) or sorted(labels) != sorted(numbers):
         raise InputError(f"{folder / 'config.json'}: id2label must name the classes 0, 1, ...; received {labels!r}.")

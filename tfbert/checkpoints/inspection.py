@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
+from tfbert.checkpoints.files import count_tokens
 from tfbert.checkpoints.formats import FORMATS, format_of
 from tfbert.checkpoints.tensor_file import Stored
 from tfbert.checkpoints.tokenizers import stored_case, vocabulary_file
@@ -75,6 +76,6 @@ def inspect(path: str | Path) -> CheckpointContents:
         labels=None if file.labels is None else tuple(file.labels),
         temperature=file.temperature,
         tensors=file.stored,
-        vocabulary_tokens=None if vocabulary is None else vocabulary.read_bytes().count(b"\n"),
+        vocabulary_tokens=None if vocabulary is None else count_tokens(vocabulary),
         lowercase=stored_case(folder)[1],
     )

@@ -113,10 +113,17 @@ def load(path: str | Path, *, labels: Sequence[str] | None = None, **options) ->
         **options: further arguments of `load_encoder` and its like.
 
     Raises:
-        InputError: as for `load_encoder`, the heads included; or the classes of a classifier have no names.
+        InputError: as for `load_encoder`, the heads included; the folder holds heads of both kinds; or the classes of a
+            classifier have no names.
     """
-    heads = _open(path).parts
-    if "masked_lm" in heads:
+    file = _open(path)
+    heads = file.parts
+    if heads & {"masked_lm", "next_sentence"}:
+        if "classifier" in heads:
+            raise InputError(
+                f"{file.source} holds heads for pre-training and for classifying: choose one with load_pretrainer or "
+                "load_classifier, or neither with load_encoder."
+            )
         return load_pretrainer(path, next_sentence="next_sentence" in heads, **options)
     return load_classifier(path, labels=labels, **options) if "classifier" in heads else load_encoder(path, **options)
 

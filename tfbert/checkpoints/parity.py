@@ -14,7 +14,8 @@ def example_rows(model: Model, *, rows: int = 4, seed: int = 0) -> dict[str, np.
     config = encoder_of(model).config
     random = np.random.default_rng(seed)
     length = min(64, config.max_sequence_length)
-    lengths = random.integers(length // 2, length + 1, rows)
+    half = (length + 1) // 2
+    lengths = random.integers(half, length + 1, rows)
     lengths[0] = length
     places = np.arange(length)
     padding_mask = (places < lengths[:, None]).astype("int32")
@@ -25,7 +26,7 @@ def example_rows(model: Model, *, rows: int = 4, seed: int = 0) -> dict[str, np.
         "padding_mask": padding_mask,
     }
     if isinstance(model, BertPretrainer):
-        inputs["mask_positions"] = random.integers(0, length // 2, (rows, 5)).astype("int32")
+        inputs["mask_positions"] = random.integers(0, half, (rows, 5)).astype("int32")
     return inputs
 
 
