@@ -1,4 +1,4 @@
-"""Copies of the golden folders, for tests that break them."""
+"""A small model of each kind, and copies of the golden folders for tests that break them."""
 
 import shutil
 import sys
@@ -22,3 +22,11 @@ def copy_of(golden, tmp_path):
         return folder
 
     return copy
+
+
+@pytest.fixture(scope="session")
+def models():
+    """A model of each kind, not to be changed."""
+    from folders import make_model
+
+    return {kind: make_model(kind) for kind in ("encoder", "masked_lm", "pretrainer", "classifier")}

@@ -1,16 +1,16 @@
-"""Damaged folders of every kind: one clear error each."""
+"""Damaged folders of every kind: one clear error each, and no large allocation."""
 
 import json
 import shutil
 from pathlib import Path
 
-import keras
+import h5py
 import numpy as np
 import pytest
+from folders import make_model, rewrite_google, rewrite_json
 from safetensors.numpy import load_file, save_file
 
-import tfbert
-from tfbert.checkpoints import load_pretrainer, save
+from tfbert.checkpoints import load_encoder, load_pretrainer, save
 from tfbert.errors import InputError
 
 WEIGHTS = {"native": "weights.safetensors", "huggingface": "model.safetensors"}
@@ -19,12 +19,27 @@ TABLE = {"native": "bert/embeddings/word_embeddings", "huggingface": "bert.embed
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    keras.utils.set_random_seed(0)
     folder = tmp_path_factory.mktemp("whole")
-    pretrainer = tfbert.BertPretrainer(tfbert.BertEncoder(tfbert.BertConfig(50, 12, 2, 3, 20, max_sequence_length=16)))
     for format in ("native", "huggingface", "google"):
-        save(pretrainer, folder / format, format=format)
+        save(make_model("pretrainer"), folder / format, format=format)
+    save(make_model("encoder"), folder / "keras_hub", format="keras_hub")
+    for format in ("native", "huggingface", "google", "keras_hub"):  # so that what is read once is in memory
+        load_encoder(folder / format)
     return folder
+
+
+def megabytes(name):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
+
+
+@pytest.fixture(autouse=True)
+def no_large_allocation(whole):
+    """Set the process's highest mark back, and see that the test does not raise it by much."""
+    Path("/proc/self/clear_refs").write_text("5")
+    before = megabytes("VmRSS")
+    yield
+    assert megabytes("VmHWM") - before < 50
 
 
 def change_bytes(change):
@@ -80,7 +95,7 @@ SAFETENSORS = {
     "offsets negative": (set_entry(data_offsets=[-8, 0]), UNREADABLE),
     "a shape of 2^60": (set_entry(shape=[1 << 30, 1 << 30]), UNREADABLE),
     "a shape that overflows": (set_entry(shape=[1 << 62, 1 << 62]), UNREADABLE),
-    "a shape that lies": (set_entry(shape=[12, 50]), r"word_embeddings\S* has shape \(12, 50\)"),
+    "a shape that lies": (set_entry(shape=[6, 7]), r"word_embeddings\S* has shape \(6, 7\)"),
     "an unknown dtype": (set_entry(dtype="Q8"), UNREADABLE),
     "integers for floats": (set_entry(dtype="I32"), "has dtype I32"),
     "a tensor less": (change_tensors(lambda t, table: t.pop(table)), r"word_embeddings\S* is missing"),
@@ -104,7 +119,7 @@ def test_safetensors(whole, tmp_path, format, kind):
         load_pretrainer(tmp_path / "it")
 
 
-CONFIGS = {
+CONFIGS: dict[str, tuple[dict | None, str]] = {
     "a size of 10^18": ({"vocab_size": 10**18}, "config describes"),
     "layers without end": ({"num_hidden_layers": 10**18}, "config describes"),
     "a size of 0": ({"hidden_size": 0}, "must be at least 1"),
@@ -138,3 +153,60 @@ def test_google(whole, tmp_path, name, change):
     path.write_bytes(change(path.read_bytes()))
     with pytest.raises(InputError, match="cannot be read"):
         load_pretrainer(tmp_path / "it")
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+@pytest.mark.parametrize("format", ["google", "keras_hub"])
+def test_values_that_are_not_finite(whole, tmp_path, format, value):
+    shutil.copytree(whole / format, tmp_path / "it")
+    if format == "google":
+        rewrite_google(tmp_path / "it", lambda tensors: tensors["bert/pooler/dense/bias"].put(2, value))
+    else:
+        with h5py.File(tmp_path / "it/model.weights.h5", "r+") as file:
+            file["layers/dense/vars/1"][2] = value
+    with pytest.raises(InputError, match=r"dense/(bias|vars/1) has values that are not finite"):
+        load_encoder(tmp_path / "it")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"vocabulary_size": 10**18}, "its config describes an encoder of"),
+        ({"num_layers": 10**18}, "its config describes an encoder of"),
+        ({"num_layers": 0}, "num_layers=0 must be at least 1"),
+        ({"hidden_dim": 6.5}, "hidden_dim=6.5 must be an integer"),
+        ({"hidden_dim": None}, "hidden_dim=None must be an integer"),
+        ({"num_heads": 4}, "must be a multiple of num_heads=4"),
+        ({"num_segments": 3}, r"has shape \(2, 6\), the config says \(3, 6\)"),
+        ({"num_layers": 1}, "is no tensor of this model"),
+    ],
+)
+@pytest.mark.parametrize("format", ["native", "keras_hub"])
+def test_configs_with_our_names(whole, tmp_path, format, fields, message):
+    shutil.copytree(whole / format, tmp_path / "it")
+    path, key = tmp_path / "it/config.json", {"native": "encoder", "keras_hub": "config"}[format]
+    rewrite_json(path, **{key: {**json.loads(path.read_text())[key], **fields}})
+    with pytest.raises(InputError, match=message):
+        load_encoder(tmp_path / "it")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: b"",
+        lambda c: c[:100],
+        lambda c: c[: len(c) // 2],
+        lambda c: c[::-1],
+        lambda c: c.replace(b"layer_normalization", b"layer_\xff\xffrmalization"),
+        lambda c: c.replace(b"TREE", b"EERT"),
+        lambda c: c.replace(b"SNOD", b"DONS"),
+    ],
+)
+def test_keras_hub(whole, tmp_path, change):
+    shutil.copytree(whole / "keras_hub", tmp_path / "it")
+    path = tmp_path / "it/model.weights.h5"
+    damaged = change(path.read_bytes())
+    assert damaged != path.read_bytes()
+    path.write_bytes(damaged)
+    with pytest.raises(InputError, match="cannot be read as HDF5"):
+        load_encoder(tmp_path / "it")

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 from folders import check_outputs, rewrite_google, rewrite_huggingface
 
-from tfbert.checkpoints import load_encoder
+import tfbert
+from tfbert.checkpoints import load_encoder, save
 from tfbert.checkpoints.model_tensors import model_places
 
 
@@ -37,3 +39,25 @@ def test_known_extras_are_left_aside(copy_of):
     extras = ("classifier.weight", "qa_outputs.bias", "bert.embeddings.position_ids")
     rewrite_huggingface(theirs, lambda tensors: tensors.update({name: np.arange(32)[None] for name in extras}))
     load_encoder(theirs)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """An encoder with a table of 17.6 MB, each of its numbers another."""
+    encoder = tfbert.BertEncoder(tfbert.BertConfig(55_001, 80, 1, 2, 4, max_sequence_length=8))
+    table = encoder.embeddings.word_embeddings
+    table.assign(np.arange(np.prod(table.shape), dtype="float32").reshape(table.shape))
+    path = tmp_path_factory.mktemp("large") / "it"
+    save(encoder, path)
+    return path
+
+
+@pytest.mark.parametrize("strategy", [tf.distribute.get_strategy, tf.distribute.MirroredStrategy])
+def test_a_large_table_is_whole_on_every_replica(folder, strategy):
+    with strategy().scope():
+        table = load_encoder(folder).embeddings.word_embeddings
+    expected = np.arange(55_001 * 80, dtype="float32").reshape(55_001, 80)
+    copies = getattr(table.value, "values", [table.value])
+    assert len(copies) == (2 if strategy is tf.distribute.MirroredStrategy else 1)
+    for copy in copies:
+        np.testing.assert_array_equal(copy.numpy(), expected)
