@@ -38,11 +38,14 @@ class LoadedModel:
     def __init__(self, path: Path, name: str, version: int, batching: BatchingParameters | None, metrics: Metrics):
         self.name, self.version = name, version
         self._metrics = metrics
-        self.signature_defs = _signature_defs(path)
+        graph = _serving_graph(path)
+        self.signature_defs = dict(graph.signature_def)
+        # A model of TensorFlow 1 is one graph; later ones are functions, traced for the shapes they declare.
+        traced = graph.HasField("object_graph_def")
         try:
             loaded = tf.saved_model.load(str(path), tags=["serve"])
             self._signatures = {
-                key: _Signature(function, f"{path}/{key}/{time.monotonic_ns()}", batching)
+                key: _Signature(function, f"{path}/{key}/{time.monotonic_ns()}", batching, traced)
                 for key, function in loaded.signatures.items()
                 if key in self.signature_defs
             }
@@ -161,9 +164,15 @@ class LoadedModel:
 
 
 class _Signature:
-    """A loaded signature that checks what it is given."""
+    """A loaded signature that checks what it is given.
 
-    def __init__(self, function: Any, queue: str, batching: BatchingParameters | None):
+    A traced function given other shapes than it declares answers nonsense, if it answers: such a request is refused. A
+    graph of TensorFlow 1 is given whatever is sent, since TensorFlow Serving does so and its published examples rely on
+    it (half_plus_two declares columns and is sent lists).
+    """
+
+    def __init__(self, function: Any, queue: str, batching: BatchingParameters | None, traced: bool):
+        self._traced = traced
         self._specs: dict[str, tf.TensorSpec] = function.structured_input_signature[1]
         self._alone: Run = lambda inputs: function(
             **{name: tf.constant(inputs[name], spec.dtype) for name, spec in self._specs.items()}
@@ -179,13 +188,14 @@ class _Signature:
                 f"input size does not match signature: {len(inputs)}!={len(self._specs)}. Sent extra: "
                 f"{{{','.join(sorted(extra))}}}. Missing but required: {{{','.join(sorted(missing))}}}."
             )
-        for name, spec in self._specs.items():
-            if not spec.shape.is_compatible_with(inputs[name].shape):
-                raise invalid(
-                    f"Input {name} has shape {list(inputs[name].shape)}, which does not fit the signature's "
-                    f"{spec.shape}."
-                )
-        together = self._together
+        unfit = [name for name, spec in self._specs.items() if not spec.shape.is_compatible_with(inputs[name].shape)]
+        if unfit and self._traced:
+            name = unfit[0]
+            raise invalid(
+                f"Input {name} has shape {list(inputs[name].shape)}, which does not fit the signature's "
+                f"{self._specs[name].shape}."
+            )
+        together = None if unfit else self._together
         if together:
             rows = {len(array) for array in inputs.values()}
             # The scheduler takes neither inputs of unlike rows nor none at all.
@@ -202,7 +212,7 @@ def type_name(number: int) -> str:
     return types_pb2.DataType.Name(number).removeprefix("DT_").lower()
 
 
-def _signature_defs(path: Path) -> dict[str, meta_graph_pb2.SignatureDef]:
+def _serving_graph(path: Path) -> meta_graph_pb2.MetaGraphDef:
     try:
         saved = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes())
     except OSError as error:
@@ -211,5 +221,5 @@ def _signature_defs(path: Path) -> dict[str, meta_graph_pb2.SignatureDef]:
         raise StatusError("DATA_LOSS", f"{path / 'saved_model.pb'} is not a whole SavedModel.") from None
     for graph in saved.meta_graphs:
         if set(graph.meta_info_def.tags) == {"serve"}:
-            return dict(graph.signature_def)
+            return graph
     raise not_found(f"Could not find meta graph def matching supplied tags: {{ serve }} in {path}.")
