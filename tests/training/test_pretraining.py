@@ -1,5 +1,8 @@
 import json
 import os
+import random
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -115,6 +118,89 @@ def test_two_replicas_train_like_one(corpus, encoders, one_replica, tmp_path, mi
     assert any(first != second for first, second in counts)
     pretrainer, history = task.train(job.STEPS, tmp_path, [steps])
     check_equal(one_replica, steps.losses, history, [weight.numpy() for weight in pretrainer.weights])
+
+
+def test_two_workers_train_like_one(corpus, encoders, one_replica, tmp_path):
+    ports = []
+    for _ in range(2):
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            ports.append(listener.getsockname()[1])
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
+    workers = [
+        start(
+            corpus,
+            encoders[0.0],
+            tmp_path / str(index),
+            "multi_worker",
+            0,
+            environment={
+                "TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}}),
+            },
+        )
+        for index in range(2)
+    ]
+    answers = [finish(worker) for worker in workers]
+    assert answers[0] == answers[1]
+    weights = [np.load(tmp_path / str(index) / "end.npz") for index in range(2)]
+    for name in weights[0].files:
+        np.testing.assert_array_equal(weights[0][name], weights[1][name])
+    check_equal(
+        one_replica, answers[0]["losses"], answers[0]["history"], [weights[0][name] for name in weights[0].files]
+    )
+
+
+def killed_and_resumed(corpus, encoder, folder, strategy, moments):
+    """Kill the job after so many steps of each start, then let it end; return what it wrote last."""
+    for moment in moments:
+        process = start(corpus, encoder, folder, strategy, moment)
+        done = 0
+        while done < moment:
+            line = process.stdout.readline()
+            assert line, process.stderr.read()[-3000:]
+            done += line == "step\n"
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    return finish(start(corpus, encoder, folder, strategy, 0))
+
+
+def check_same_end(undisturbed, disturbed, expected, answer):
+    assert answer["history"] == expected["history"]
+    first, second = (np.load(folder / "end.npz") for folder in (undisturbed, disturbed))
+    for name in first.files:
+        np.testing.assert_array_equal(first[name], second[name])
+
+
+def test_killed_it_goes_on_bit_for_bit(corpus, encoders, tmp_path):
+    """Dropout on, two replicas, killed inside a round, twice."""
+    expected = finish(start(corpus, encoders[0.1], tmp_path / "undisturbed", "mirrored", 0))
+    answer = killed_and_resumed(corpus, encoders[0.1], tmp_path / "killed", "mirrored", (13, 16))
+    # The first 12 and the next 15 steps were saved before the kills.
+    assert len(answer["losses"]) <= job.STEPS - 12 - 14
+    check_same_end(tmp_path / "undisturbed", tmp_path / "killed", expected, answer)
+
+
+@pytest.mark.slow
+def test_killed_at_ten_random_moments(corpus, encoders, tmp_path):
+    expected = finish(start(corpus, encoders[0.1], tmp_path / "undisturbed", "cpu", 0))
+    moments = random.Random(0)
+    for trial in range(10):
+        folder = tmp_path / str(trial)
+        answer = killed_and_resumed(corpus, encoders[0.1], folder, "cpu", [moments.randint(1, job.STEPS - 1)])
+        check_same_end(tmp_path / "undisturbed", folder, expected, answer)
+
+
+def test_two_phases_of_short_and_long_rows(corpus, encoders, tmp_path):
+    task = job.make_task(
+        corpus, encoders[0.0], "cpu", long_sequence_length=64, long_share=0.4, long_batch_size=3, evaluations=2
+    )
+    batches = task.training_batches(10)
+    shapes = [batch["token_ids"].shape for batch in batches.training_dataset(2)]
+    assert [rows for rows, _ in shapes] == [6] * 6 + [3] * 4
+    assert max(length for _, length in shapes[:6]) <= 32 < max(length for _, length in shapes[6:])
+    _, history = task.train(10, tmp_path)
+    assert [record["step"] for record in history] == [5, 10]
+    assert "64 tokens" in task.describe(10)
 
 
 def test_objectives_and_optimizers(corpus, encoders, tmp_path):

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from tfbert.data.pipeline_options import pipeline_options
 from tfbert.errors import InputError
 
 
@@ -155,7 +156,5 @@ class LengthBatches:
             }
             return inputs, tf.gather(labels, batch), tf.gather(weights, batch)
 
-        options = tf.data.Options()
-        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-        steps = tf.data.Dataset.range(len(batches)).with_options(options)
-        return steps.map(assemble, num_parallel_calls=2, deterministic=True).prefetch(2)
+        steps = tf.data.Dataset.range(len(batches)).with_options(pipeline_options())
+        return steps.map(assemble, num_parallel_calls=2).prefetch(2)

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfbert.data.masking import Masking
+from tfbert.data.pipeline_options import NUM_THREADS, pipeline_options
 from tfbert.data.records import Corpus
 from tfbert.data.sentence_pairs import OpenShards, SentencePairs
 from tfbert.errors import InputError
@@ -127,10 +128,7 @@ class PretrainingInputs:
             tf.int64,
         )
         descriptors["batches"] = tf.constant([opening[-2:] for opening in openings], tf.int64)
-        options = tf.data.Options()
-        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-        options.deterministic = True
-        described = tf.data.Dataset.from_tensor_slices(descriptors).with_options(options)
+        described = tf.data.Dataset.from_tensor_slices(descriptors).with_options(pipeline_options())
         batches = described.map(self._open).prefetch(1).flat_map(self._batches)
         return batches.apply(tf.data.experimental.assert_cardinality(num_steps)).prefetch(4)
 
@@ -208,7 +206,7 @@ class PretrainingInputs:
             pair_draws, mask_draws = tf.split(draws, num_draws, axis=1)
             return self.masking(self.pairs(opened["shards"], tf.cast(rows, tf.int64), pair_draws), mask_draws)
 
-        return tf.data.Dataset.from_tensor_slices(opened["batches"]).map(make, num_parallel_calls=tf.data.AUTOTUNE)
+        return tf.data.Dataset.from_tensor_slices(opened["batches"]).map(make, num_parallel_calls=NUM_THREADS)
 
 
 def _read_shard(file):

@@ -304,9 +304,10 @@ class GlobalBatchTraining(_Mixin):
         return self.test_function
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        # Keras's own reduces the batch over replicas, which fails under MultiWorkerMirroredStrategy (keras issue
-        # 20585); one local part tells the shapes as well.
-        if iterator is not None:
+        # Keras's own reads a batch before every evaluation, and reduces it over replicas, which fails under
+        # MultiWorkerMirroredStrategy (keras issue 20585). One local part tells the shapes as well, where any are asked.
+        metrics_built = self._compile_metrics is None or self._compile_metrics.built
+        if iterator is not None and not (metrics_built and all(layer.built for layer in self._flatten_layers())):
             _, _, batches = next(iter(iterator))
             data_batch = tf.nest.map_structure(
                 lambda value: self.distribute_strategy.experimental_local_results(value)[0], next(batches)
