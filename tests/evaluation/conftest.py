@@ -167,6 +167,24 @@ def make_pretraining_report(objective="next_sentence", **changes) -> Pretraining
     return replace(report, **changes)
 
 
+def make_ill_report(**changes) -> PretrainingReport:
+    """A run with everything wrong that can be wrong together."""
+    measured = {
+        "padding": Measured(0.9, 0.01),
+        "unknown": Measured(0.2, 0.01),
+        "length_balanced_accuracy": Measured(0.8, 0.01),
+    }
+    report = make_pretraining_report(unigram_cross_entropy=5.0, non_finite_step=2001)
+    last = {**report.last, "val_next_sentence_balanced_accuracy": 0.5, **changes}
+    return replace(report, history=[*report.history[:-1], last], statistics=replace(STATISTICS, **measured))
+
+
+@pytest.fixture(scope="session")
+def ill_report_maker():
+    """`make_ill_report`."""
+    return make_ill_report
+
+
 @pytest.fixture(scope="session")
 def pretraining_report_maker():
     """`make_pretraining_report`, as a fixture so that test modules need not import one another."""

@@ -90,8 +90,9 @@ def test_many_fillings_are_thinned_out_to_the_first_the_last_and_some_between(pr
     assert "No sentences were filled in." in render_pretraining_page(replace(pretraining_report, samples=[]))
 
 
-def test_what_is_wrong_stands_at_the_top_with_what_to_do(pretraining_report_maker):
-    report = pretraining_report_maker(unigram_cross_entropy=5.0, non_finite_step=2001)
+def test_what_is_wrong_stands_at_the_top_with_what_to_do(ill_report_maker):
+    report = ill_report_maker()
+    assert len(report.findings()) == 6
     html = render_pretraining_page(report)
     said = words(html)
     assert "No warnings." not in said

@@ -1,8 +1,12 @@
 """The figures of a run as a few lines for the terminal."""
 
+import textwrap
+
 from tfbert.evaluation.pretraining_report import PretrainingReport, comparisons
 from tfbert.evaluation.pretraining_report import verdict as pretraining_verdict
 from tfbert.evaluation.review_report import ReviewReport, verdict
+
+_COLUMNS = 100
 
 
 def terminal_summary(report: ReviewReport) -> str:
@@ -33,5 +37,5 @@ def pretraining_summary(report: PretrainingReport) -> str:
     last = report.last
     a_second = last["tokens"] / max(last["seconds"], 1e-9)
     speed = f"{last['tokens']:,.0f} tokens in {last['seconds']:,.0f} s of training: {a_second:,.0f} a second"
-    findings = [f"{one.level}: {one}" for one in report.findings()] or ["no warnings"]
-    return "\n".join([*lines, speed, "", pretraining_verdict(report), *findings])
+    said = [pretraining_verdict(report), *([f"{one.level}: {one}" for one in report.findings()] or ["no warnings"])]
+    return "\n".join([*lines, speed, "", *(textwrap.fill(words, _COLUMNS, subsequent_indent="  ") for words in said)])
