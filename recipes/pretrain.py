@@ -16,7 +16,9 @@ whether the run was healthy.
 
 import contextlib
 import dataclasses
+import math
 import platform
+import shutil
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -76,8 +78,15 @@ class Settings:
             )
         for name in ("steps", "epochs", "minutes", "batch_size", "micro_batches", "evaluations", "evaluation_rows"):
             value = getattr(self, name)
-            if value is not None and value <= 0:
+            if value is not None and not 0 < value < math.inf:
                 raise InputError(f"--{name.replace('_', '-')} must be above 0; received {value}.")
+        steps = self.steps or _SAMPLE_STEPS
+        if not (self.epochs or self.minutes) and steps % self.evaluations:
+            lower = steps // self.evaluations * self.evaluations
+            raise InputError(
+                f"--evaluations must divide the steps; received {self.evaluations} for {steps} steps. Take "
+                f"{lower or self.evaluations} or {lower + self.evaluations} steps, or another number of evaluations."
+            )
 
 
 def main(settings: Settings) -> None:
@@ -86,6 +95,7 @@ def main(settings: Settings) -> None:
 
     from tfbert import BertTokenizer, checkpoints, data, evaluation, run_folder, serving
     from tfbert.training import pick_placement
+    from tfbert.training.filled_samples import FilledSamples
     from tfbert.training.pretraining import Pretraining
     from tfbert.training.resume import DivergedError
 
@@ -103,6 +113,7 @@ def main(settings: Settings) -> None:
         else:
             corpus = data.Corpus.open(settings.corpus)
             corpus.verify()
+        token_counts = corpus.token_counts()
 
         # 2. Devices, rows and model.
         task = Pretraining(
@@ -131,11 +142,8 @@ def main(settings: Settings) -> None:
             jit_compile=settings.jit_compile,
             save_every_seconds=settings.save_seconds,
         )
-        if settings.steps or (sample and not (settings.epochs or settings.minutes)):
-            task.training_batches(settings.steps or _SAMPLE_STEPS)
         if task.new_weights:
             print(task.new_weights, end="\n\n")
-
         folder = stack.enter_context(
             run_folder.run_folder(settings.output, identity, accept_changes=settings.accept_changes)
         )
@@ -146,7 +154,7 @@ def main(settings: Settings) -> None:
             num_steps = task.steps_of_epochs(settings.epochs)
         else:
             num_steps = settings.steps or _SAMPLE_STEPS
-        print(task.describe(num_steps))
+        print(task.describe(num_steps), flush=True)
 
         # 3. What the rows are like, and what guesses without context reach.
         statistics = evaluation.PairAndMaskStatistics.measure(
@@ -155,11 +163,12 @@ def main(settings: Settings) -> None:
             masking_rate=settings.mask_rate,
             not_next_share=settings.random_rate,
         )
-        baselines = evaluation.HeldOutBaselines.measure(task.held_out_rows(), corpus.token_counts())
+        held_out = task.held_out_rows()
+        baselines = evaluation.HeldOutBaselines.measure(held_out, token_counts)
         print(evaluation.rows_summary(statistics, baselines), end="\n\n", flush=True)
 
         # 4. Training, from where the last run was.
-        samples = task.filled_samples(num_steps, state)
+        samples = FilledSamples(held_out[0], task.tokenizer.vocabulary, state)
         callbacks = [samples]
         if settings.tensorboard:
             callbacks.append(keras.callbacks.TensorBoard(folder / "logs", update_freq="epoch"))
@@ -175,8 +184,10 @@ def main(settings: Settings) -> None:
         outputs = {}
         if not diverged:
             checkpoint = folder / "checkpoint"
-            if not checkpoint.exists():
-                checkpoints.save(pretrainer, checkpoint, tokenizer=task.tokenizer)
+            if checkpoint.exists():
+                # Left by a run that was killed after it, and may have had other settings.
+                shutil.rmtree(checkpoint)
+            checkpoints.save(pretrainer, checkpoint, tokenizer=task.tokenizer)
             export = serving.export_pretrainer(
                 pretrainer, task.tokenizer, folder / "serving" / "bert", max_length=settings.sequence_length
             )

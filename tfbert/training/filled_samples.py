@@ -17,6 +17,8 @@ _FILE = "samples.json"
 class FilledSamples(ResumedCallback):
     """Keeps, before training and after each epoch, the likeliest tokens at the masks of a few held-out rows.
 
+    A callback before it puts the steps done as `step` into the logs of an epoch.
+
     `samples` is a list of `{"step": steps done, "rows": [{"pieces": [token, ...], "masks": [{"position": in pieces,
     "answer": token, "top": [[token, probability], ...]}, ...]}, ...]}`, also kept as `samples.json` in the folder.
 
@@ -24,7 +26,6 @@ class FilledSamples(ResumedCallback):
         batch: one batch of the pretrainer's inputs, as NumPy arrays.
         vocabulary: that of the ids.
         folder: where the file lies, beside the training state.
-        steps_per_epoch: steps an epoch.
         num_rows: how many rows of the batch: those nearest to `row_tokens` tokens.
         row_tokens: see above.
         num_top: how many tokens a mask.
@@ -35,7 +36,6 @@ class FilledSamples(ResumedCallback):
         batch: Mapping[str, np.ndarray],
         vocabulary: Vocabulary,
         folder: Path,
-        steps_per_epoch: int,
         num_rows: int = 4,
         row_tokens: int = 32,
         num_top: int = 3,
@@ -46,7 +46,6 @@ class FilledSamples(ResumedCallback):
         self.batch = {name: values[rows] for name, values in batch.items()}
         self.vocabulary = vocabulary
         self.path = Path(folder) / _FILE
-        self.steps_per_epoch = steps_per_epoch
         self.num_top = num_top
         self.samples: list[dict] = []
 
@@ -59,11 +58,14 @@ class FilledSamples(ResumedCallback):
             self._fill(0)
 
     def on_epoch_end(self, epoch, logs=None):
-        self._fill((epoch + 1) * self.steps_per_epoch)
+        self._fill(logs["step"])
 
     def _fill(self, step: int) -> None:
         logits = self.model(self.batch, training=False)["masked_lm_logits"]
         probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(logits))
+        if not np.isfinite(probabilities).all():
+            # Training has diverged, and is about to be stopped for it.
+            return
         tokens = self.vocabulary.id_to_token
         rows = []
         for row, real in enumerate(self.batch["padding_mask"].sum(axis=1)):

@@ -23,7 +23,6 @@ from tfbert.errors import InputError
 from tfbert.models.encoder import BertEncoder
 from tfbert.models.pretrainer import BertPretrainer
 from tfbert.tokenization.tokenizer import BertTokenizer
-from tfbert.training.filled_samples import FilledSamples
 from tfbert.training.lamb import BertLamb
 from tfbert.training.optimizers import BertAdamW
 from tfbert.training.pretraining_batches import FixedBatches, PretrainingBatches
@@ -99,6 +98,7 @@ class Pretraining:
     tokenizer: BertTokenizer = dataclasses.field(init=False)
     num_parameters: int = dataclasses.field(init=False)
     new_weights: str = dataclasses.field(init=False)
+    _made: list[BertPretrainer] = dataclasses.field(init=False)
 
     @property
     def from_scratch(self) -> bool:
@@ -141,7 +141,7 @@ class Pretraining:
         for length in self._lengths:
             for split in ("train", "held_out"):
                 self._inputs(split, length)
-        # Made once here, so that what cannot be read is refused before anything is written.
+        # Made here, so that what cannot be read is refused before anything is written.
         with contextlib.redirect_stdout(io.StringIO()) as said:
             pretrainer = self.pretrainer()
         config = pretrainer.encoder.config
@@ -152,6 +152,8 @@ class Pretraining:
             )
         object.__setattr__(self, "num_parameters", pretrainer.count_params())
         object.__setattr__(self, "new_weights", said.getvalue().strip())
+        # The first training takes it, so that a large checkpoint is read once.
+        object.__setattr__(self, "_made", [pretrainer])
 
     @property
     def _lengths(self) -> list[int]:
@@ -204,12 +206,6 @@ class Pretraining:
         """Return the rows of every evaluation as NumPy batches."""
         return _arrays(self.held_out_batches().evaluation_dataset())
 
-    def filled_samples(self, num_steps: int, folder: Path) -> FilledSamples:
-        """Return the callback that keeps what the model fills into a few of the held-out rows."""
-        batches = self.training_batches(num_steps)
-        (rows,) = _arrays(self.held_out_batches().evaluation_dataset().take(1))
-        return FilledSamples(rows, self.tokenizer.vocabulary, folder, batches.steps_per_epoch)
-
     def steps_of_epochs(self, epochs: int) -> int:
         """Return the steps that `epochs` passes over the rows take, rounded up to a multiple of `evaluations`."""
         inputs = self._inputs("train", self.sequence_length)
@@ -218,11 +214,12 @@ class Pretraining:
     def steps_of_minutes(self, minutes: float, folder: Path) -> int:
         """Return the steps that fit into `minutes` of training here, a multiple of `evaluations`.
 
-        They are timed on a model of their own, and written into `folder`, so that a resumed run has the same.
+        They are timed once and written into `folder`, so that a resumed run has the same.
         """
         path = folder / "steps.json"
         folder.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
+        kept = json.loads(path.read_text()) if path.exists() else {}
+        if not kept or kept.get("minutes", minutes) != minutes:
             batches = self.training_batches(1000 * self.evaluations)
             train = self._compiled(batches.num_steps).make_train_function()
             batches_read = iter(self.placement.strategy.experimental_distribute_dataset(batches.training_dataset(1)))
@@ -232,16 +229,16 @@ class Pretraining:
             while not steps or (seconds := time.monotonic() - start) < min(_CALIBRATION_SECONDS, 6 * minutes):
                 train(batches_read)
                 steps += 1
-            num_steps = self._divisible(int(60 * minutes * steps / seconds))
+            kept = {"minutes": minutes, "steps": self._divisible(int(60 * minutes * steps / seconds))}
             with written_beside(path) as partial:
-                partial.write_text(json.dumps({"steps": num_steps}))
-        return json.loads(path.read_text())["steps"]
+                partial.write_text(json.dumps(kept))
+        return kept["steps"]
 
     def _divisible(self, steps: int) -> int:
         return max(1, -(-steps // self.evaluations)) * self.evaluations
 
     def _compiled(self, num_steps: int) -> BertPretrainer:
-        model = self.pretrainer()
+        model = self._made.pop() if self._made else self.pretrainer()
         with self.placement.strategy.scope():
             schedule = LinearWarmupDecay(self.peak_learning_rate, num_steps, int(self.warmup_share * num_steps))
             optimizer = (
