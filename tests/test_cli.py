@@ -59,6 +59,12 @@ def main(settings):
         raise InputError("the rule;\\n   what came; what to do")
     if settings.how == "disk":
         raise OSError(errno.ENOSPC, "No space left on device", "/some/file")
+    if settings.how == "limit":
+        import resource
+        import numpy as np
+        from safetensors.numpy import save_file
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+        save_file({"a": np.zeros(1000)}, sys.argv[0] + ".safetensors")
     if settings.how == "defect":
         raise ValueError("ours")
     print(settings)
@@ -88,6 +94,7 @@ def test_settings_come_from_flags_and_tensorflow_starts_quietly(tmp_path):
     [
         (["--how", "input"], "error: the rule; what came; what to do\n"),
         (["--how", "disk"], "error: /some/file: No space left on device. Free some space"),
+        (["--how", "limit"], "I/O error: File too large (os error 27). Free some space and run the command again.\n"),
         (["--hwo", "well"], "unrecognized arguments: --hwo"),
         (["--tim", "3"], "unrecognized arguments: --tim"),
         (["--times", "often"], "invalid int value: 'often'"),

@@ -59,8 +59,12 @@ def run_recipe(main: Callable[[Any], None], settings_class: type, argv: list[str
         place = f"{error.filename}: " if error.filename else ""
         fail(f"{place}{error.strerror or error}. Free some space or choose another folder, and run the command again.")
     except Exception as error:
-        if type(error).__name__ in ("ResourceExhaustedError", "FailedPreconditionError") and "space" in str(error):
-            fail(f"{str(error).splitlines()[0]}. Free some space and run the command again.")
+        name, message = type(error).__name__, str(error)
+        # TensorFlow and safetensors have errors of their own for what the system says when they write.
+        if (name in ("ResourceExhaustedError", "FailedPreconditionError") and "space" in message) or (
+            name == "SafetensorError" and "serializing: I/O error" in message
+        ):
+            fail(f"{message.splitlines()[0]}. Free some space and run the command again.")
         raise
 
 
