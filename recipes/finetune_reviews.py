@@ -7,8 +7,8 @@ After Devlin et al. 2019, section 4.1 and appendix A.3, with temperature scaling
   python recipes/finetune_reviews.py --data play --encoder FOLDER      the tutorial's reviews, by gdown
   python recipes/finetune_reviews.py --pretrain-epochs 10              first pre-train on the reviews' own text
 
-FOLDER is a checkpoint of Google or transformers with its vocab.txt. A run that was killed goes on with the same
-command.
+FOLDER is a checkpoint with its vocabulary: of Google, of transformers, a preset of keras-hub, or tfbert's own as
+`pretrain` and `convert_checkpoint` write them. A run that was killed goes on with the same command.
 """
 
 import dataclasses

@@ -138,3 +138,54 @@ def test_tokenizer_ids(golden, minilm, tmp_path, lowercase):
     assert ids == tokenizer.tokenize(texts).to_list()
     assert theirs("a b", "c")["token_type_ids"] == [0, 0, 0, 0, 1, 1]
     assert theirs.model_max_length == 512
+
+
+OTHERS: dict[str, dict] = {
+    "one layer, one head, odd sizes": {"num_hidden_layers": 1, "num_attention_heads": 1, "hidden_size": 7},
+    "a head a unit, one segment": {"num_attention_heads": 6, "type_vocab_size": 1, "max_position_embeddings": 5},
+    "another epsilon": {"layer_norm_eps": 1e-3},
+    "relu": {"hidden_act": "relu"},
+    "gelu_new": {"hidden_act": "gelu_new"},
+    "gelu_pytorch_tanh": {"hidden_act": "gelu_pytorch_tanh"},
+}
+
+
+@pytest.mark.parametrize("settings", OTHERS)
+def test_other_sizes_and_activations_there_and_back(tmp_path, settings):
+    torch.manual_seed(0)
+    sizes: dict = {"vocab_size": 24, "hidden_size": 6, "num_hidden_layers": 2, "num_attention_heads": 2}
+    sizes |= {"intermediate_size": 10, "max_position_embeddings": 11, "initializer_range": 0.5}
+    theirs = transformers.BertForPreTraining(transformers.BertConfig(**sizes | OTHERS[settings]))
+    theirs.save_pretrained(tmp_path / "theirs")
+    model = load(tmp_path / "theirs")
+    save(model, tmp_path / "ours", format="huggingface")
+    back = transformers.BertForPreTraining.from_pretrained(tmp_path / "ours")
+    assert all(torch.equal(value, theirs.state_dict()[name]) for name, value in back.state_dict().items())
+    rows = example_rows(model)
+    rows["mask_positions"] = np.tile(np.arange(rows["token_ids"].shape[1], dtype="int32"), (4, 1))
+    ours = model(rows)
+    for each in (theirs, back):
+        answers = answers_of(each, rows)
+        assert_close(answers.prediction_logits, ours["masked_lm_logits"], rows, tolerance=1e-5)
+        assert_close(answers.seq_relationship_logits, ours["next_sentence_logits"], rows, tolerance=1e-5)
+
+
+def test_two_classes_that_nobody_named(tmp_path):
+    config = transformers.BertConfig(vocab_size=24, hidden_size=6, num_attention_heads=2, num_hidden_layers=1)
+    theirs = transformers.BertForSequenceClassification(config)
+    theirs.save_pretrained(tmp_path / "it")
+    assert "id2label" not in json.loads((tmp_path / "it/config.json").read_text())
+    classifier = load(tmp_path / "it")
+    assert classifier.labels == tuple(theirs.config.id2label.values())
+    rows = example_rows(classifier)
+    assert_close(answers_of(theirs, rows).logits, classifier(rows), rows)
+
+
+def test_a_next_sentence_head_alone(tmp_path, capsys):
+    config = transformers.BertConfig(vocab_size=24, hidden_size=6, num_attention_heads=2, num_hidden_layers=1)
+    theirs = transformers.BertForNextSentencePrediction(config)
+    theirs.save_pretrained(tmp_path / "it")
+    model = load(tmp_path / "it", allow_missing=True)
+    assert "cls.predictions.bias" in capsys.readouterr().out
+    rows = example_rows(model)
+    assert_close(answers_of(theirs, rows).logits, model(rows)["next_sentence_logits"], rows)
