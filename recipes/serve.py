@@ -78,7 +78,7 @@ def main(settings: Settings) -> None:
         print(f"metrics     {address}{server.METRICS_PATH}")
         if grpc_port:
             print(f"gRPC        {settings.host}:{grpc_port}")
-        sys.stdout.flush()
+        print("ready       Ctrl-C ends it when all that runs is answered", flush=True)
 
     serve(
         configs,

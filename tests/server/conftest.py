@@ -94,6 +94,12 @@ def save_numbered(path, number):
                 "scaled": tf.cast(ids, tf.float64) / 3,
             }
 
+        def busy(self, rounds):
+            _, total = tf.while_loop(
+                lambda i, _: i < tf.reduce_max(rounds), lambda i, total: (i + 1, total + 1), (0, tf.constant(0))
+            )
+            return {"total": tf.fill(tf.shape(rounds), total)}
+
         def widest(self, text):
             return {"letters": tf.strings.bytes_split(text).to_tensor("")}
 
@@ -111,6 +117,7 @@ def save_numbered(path, number):
             "serving_default": traced(model.measure, text=text),
             "fail": traced(model.fail, text=text),
             "widest": traced(model.widest, text=text),
+            "busy": traced(model.busy, rounds=([None], tf.int32)),
             "mix": traced(model.mix, flags=([None], tf.bool), ids=([None, 2], tf.int32), image_bytes=text),
         },
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 import zlib
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 # How much of a body that is too long is read and dropped, so that its sender gets to read the answer.
 _DROPPED_BYTES = 256 << 20
+_HEAD_BYTES = 16 << 10
 
 
 class RestApp:
@@ -33,7 +35,7 @@ class RestApp:
         self._requests = requests
         self._limits = requests.limits
         self._threads = ThreadPoolExecutor(self._limits.waiting_requests, thread_name_prefix="requests")
-        self._waiting_requests = 0
+        self._places = threading.Semaphore(self._limits.waiting_requests)
         self._waiting_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,6 +75,8 @@ class RestApp:
         call = parse_path(scope["method"], f"{path}?{query}" if query else path)
         if scope["method"] == "GET":
             return self._requests.answer(call, b"")
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > _HEAD_BYTES:
+            raise StatusError("INVALID_ARGUMENT", f"Headers may have {_HEAD_BYTES} bytes.", 431)
         headers = dict(scope["headers"])
         body = bytearray()
         with self._requests.counted(call.model, call.verb, "REST"):
@@ -118,15 +122,13 @@ class RestApp:
         return StatusError("INVALID_ARGUMENT", f"A body may have {self._limits.body_bytes} bytes.", 413)
 
     async def _run(self, call: Call, body: bytearray, encoding: str) -> bytes:
-        if self._waiting_requests >= self._limits.waiting_requests:
+        if not self._places.acquire(blocking=False):
             raise StatusError(
-                "RESOURCE_EXHAUSTED", f"{self._waiting_requests} requests are waiting already. Try again later."
+                "RESOURCE_EXHAUSTED", f"{self._limits.waiting_requests} requests are waiting already. Try again later."
             )
-        self._waiting_requests += 1
         running = self._threads.submit(self._answer_here, call, body, encoding)
-        loop = asyncio.get_running_loop()
         # A request that took too long keeps its place until its thread is free.
-        running.add_done_callback(lambda _: loop.call_soon_threadsafe(self._leave))
+        running.add_done_callback(lambda _: self._places.release())
         try:
             async with asyncio.timeout(self._limits.answer_seconds):
                 return await asyncio.wrap_future(running)
@@ -134,9 +136,6 @@ class RestApp:
             raise StatusError(
                 "DEADLINE_EXCEEDED", f"There was no answer within {self._limits.answer_seconds:g} s."
             ) from None
-
-    def _leave(self) -> None:
-        self._waiting_requests -= 1
 
     def _answer_here(self, call: Call, body: bytearray, encoding: str) -> bytes:
         return self._requests.answer(call, self._unpacked(body, encoding))

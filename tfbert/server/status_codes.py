@@ -45,6 +45,9 @@ HTTP_STATUS = {
 }
 
 
+_MOST_CHARACTERS = 1000
+
+
 class StatusError(Exception):
     """A request that ends with another status than OK.
 
@@ -55,9 +58,10 @@ class StatusError(Exception):
     """
 
     def __init__(self, code: str, message: str, http_status: int | None = None):
-        super().__init__(message)
+        # A message may quote the request, whatever its size.
+        self.message = message if len(message) <= _MOST_CHARACTERS else message[:_MOST_CHARACTERS] + "..."
+        super().__init__(self.message)
         self.code = code
-        self.message = message
         self.http_status = http_status or HTTP_STATUS[code]
 
 
