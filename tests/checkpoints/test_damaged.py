@@ -210,3 +210,13 @@ def test_keras_hub(whole, tmp_path, change):
     path.write_bytes(damaged)
     with pytest.raises(InputError, match="cannot be read as HDF5"):
         load_encoder(tmp_path / "it")
+
+
+def test_google_shards_whose_sizes_hide_that_one_is_short(whole, tmp_path):
+    shutil.copytree(whole / "google", tmp_path / "it")
+    path = tmp_path / "it/bert_model.ckpt.data-00000-of-00001"
+    content = path.read_bytes()
+    path.write_bytes(content[:-100])
+    (tmp_path / "it/bert_model.ckpt.data-00001-of-00002").write_bytes(content)
+    with pytest.raises(InputError, match="cannot be read as a TensorFlow checkpoint"):
+        load_pretrainer(tmp_path / "it")
