@@ -14,8 +14,9 @@ import pytest
 import tensorflow as tf
 from safetensors.numpy import load_file, save_file
 
+from tfbert import checkpoints
 from tfbert.cli import run_recipe
-from tfbert.data import sample_folder
+from tfbert.data import Corpus, load_reviews, sample_folder, split_reviews
 
 recipe = importlib.import_module("tfbert.recipes.finetune_reviews")
 COMMAND = [sys.executable, recipe.__file__]
@@ -117,6 +118,32 @@ def test_from_a_csv_to_an_answering_export_and_a_report(reviews, tmp_path, capsy
         run(*flags)
     assert "holds a finished run" in capsys.readouterr().err
     assert sorted((path, path.stat().st_mtime_ns) for path in out.rglob("*")) == before
+
+
+def test_pre_training_first_on_the_text_of_the_training_reviews(reviews, tmp_path, capsys):
+    folder, out = write_checkpoint(tmp_path / "bert"), tmp_path / "out"
+    flags = ["--data", reviews, "--encoder", folder, "--max-length", 48, "--epochs", 1, "--freeze-embeddings"]
+    run(*flags, "--pretrain-epochs", 2, "--pretrain-learning-rate", 1e-3, "--output", out)
+    printed = capsys.readouterr().out
+    assert printed.index("evaluation 2/2  step") < printed.index("seed 0")
+    # No text that is validated or tested on is read.
+    corpus = Corpus.open(out / "pretraining" / "corpus")
+    documents = sum(corpus.manifest[part]["documents"] for part in ("train", "held_out"))
+    assert documents == len(split_reviews(load_reviews(str(reviews)), seed=0).train) < 200
+    # Fine-tuning began at the checkpoint that pre-training ended with: its embeddings, which were frozen, are exported.
+    table = checkpoints.load_encoder(out / "pretraining" / "checkpoint").get_weights()[0]
+    assert np.abs(table - load_file(folder / "model.safetensors")["embeddings.word_embeddings.weight"]).max() > 1e-4
+    exported = tf.train.load_checkpoint(str(out / "serving" / "reviews" / "1" / "variables" / "variables"))
+    shapes = exported.get_variable_to_shape_map()
+    tables = [exported.get_tensor(name) for name, shape in shapes.items() if shape == list(table.shape)]
+    assert any(np.array_equal(each, table) for each in tables)
+
+
+@pytest.mark.parametrize(
+    "flags", [("--pretrain-epochs", -1), ("--pretrain-learning-rate", 1e-3)], ids=["negative", "a rate for nothing"]
+)
+def test_pre_training_settings_that_mean_nothing_are_refused(flags, tmp_path, capsys):
+    refused(flags, "--pretrain-epochs must be at least 0, and above it", tmp_path, capsys)
 
 
 def edit(reviews, path, change):
