@@ -1,5 +1,6 @@
 """One version of a model in memory: its signatures, and how predict, classify and regress run them."""
 
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -174,12 +175,14 @@ class _Signature:
     def __init__(self, function: Any, queue: str, batching: BatchingParameters | None, traced: bool):
         self._traced = traced
         self._specs: dict[str, tf.TensorSpec] = function.structured_input_signature[1]
-        self._alone: Run = lambda inputs: function(
-            **{name: tf.constant(inputs[name], spec.dtype) for name, spec in self._specs.items()}
+        self._alone = _first_call_alone(
+            lambda inputs: function(
+                **{name: tf.constant(inputs[name], spec.dtype) for name, spec in self._specs.items()}
+            )
         )
         self._together: Run | None = None
         if batching and can_batch(self._specs, function.structured_outputs):
-            self._together = batched(function, queue, batching)
+            self._together = _first_call_alone(batched(function, queue, batching))
 
     def __call__(self, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
         missing, extra = self._specs.keys() - inputs.keys(), inputs.keys() - self._specs.keys()
@@ -205,6 +208,26 @@ class _Signature:
             return {name: tensor.numpy() for name, tensor in outputs.items()}
         except (tf.errors.OpError, UnicodeDecodeError) as error:
             raise from_tensorflow(error) from error
+
+
+def _first_call_alone(run: Run) -> Run:
+    """Return `run`, of which no two calls are made before one has succeeded.
+
+    The first call makes TensorFlow optimize the graph, in seconds and tens of megabytes. Of many calls at once each
+    would do so for itself.
+    """
+    first, done = threading.Lock(), threading.Event()
+
+    def call(inputs: Mapping[str, Any]) -> dict[str, Any]:
+        if not done.is_set():
+            with first:
+                if not done.is_set():
+                    outputs = run(inputs)
+                    done.set()
+                    return outputs
+        return run(inputs)
+
+    return call
 
 
 def type_name(number: int) -> str:
