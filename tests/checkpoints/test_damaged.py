@@ -198,6 +198,7 @@ def test_configs_with_our_names(whole, tmp_path, format, fields, message):
         lambda c: c[: len(c) // 2],
         lambda c: c[::-1],
         lambda c: c.replace(b"layer_normalization", b"layer_\xff\xffrmalization"),
+        lambda c: c.replace(b"\x17\x08\x00\x17\x7f\x00\x00\x00", b"\x17\x08\x00\x17\xff\xff\xff\x00"),  # float32
         lambda c: c.replace(b"TREE", b"EERT"),
         lambda c: c.replace(b"SNOD", b"DONS"),
     ],

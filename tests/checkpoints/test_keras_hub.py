@@ -162,8 +162,9 @@ def declared_huge_and_plain(file):
 )
 def test_data_sets_that_are_elsewhere_or_nowhere(preset, change, message):
     change_weights(preset, change)
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as caught:
         load_encoder(preset)
+    assert "cannot be read as HDF5" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,9 @@ def open_folder(folder: Path) -> TensorFile:
     try:
         with h5py.File(path, "r") as file:
             stored = _datasets(path, file)
-    except (OSError, RuntimeError, KeyError, UnicodeDecodeError) as error:
+    except InputError:
+        raise
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise InputError(f"{path} cannot be read as HDF5: {error}. Fetch it again.") from error
 
     def read(name: str) -> np.ndarray:
