@@ -1,5 +1,6 @@
 """Reading a checkpoint folder of any kind into a model."""
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from tfbert.checkpoints.model_tensors import Model
 from tfbert.checkpoints.tensor_file import TensorFile
 from tfbert.checkpoints.tokenizers import vocabulary_file
 from tfbert.errors import InputError
+from tfbert.layers.starting_values import spared
 from tfbert.models.classifier import BertClassifier
 from tfbert.models.encoder import BertEncoder
 from tfbert.models.pretrainer import BertPretrainer
@@ -37,7 +39,8 @@ def load_encoder(
             rows.
     """
     file = _open(path, max_sequence_length)
-    encoder = BertEncoder(file.config, **options)
+    with _starting_values(allow_missing):
+        encoder = BertEncoder(file.config, **options)
     file.fill(encoder, allow_missing=allow_missing)
     return encoder
 
@@ -65,7 +68,8 @@ def load_pretrainer(
         InputError: as for `load_encoder`, the heads included.
     """
     file = _open(path, max_sequence_length)
-    pretrainer = BertPretrainer(BertEncoder(file.config, **options), next_sentence=next_sentence)
+    with _starting_values(allow_missing):
+        pretrainer = BertPretrainer(BertEncoder(file.config, **options), next_sentence=next_sentence)
     file.fill(pretrainer, allow_missing=allow_missing)
     return pretrainer
 
@@ -99,7 +103,8 @@ def load_classifier(
             raise InputError(f"{file.source} does not name its classes: give labels=, in the order of the logits.")
         labels = file.labels
     dropout_rate = file.config.dropout_rate if file.dropout_rate is None else file.dropout_rate
-    classifier = BertClassifier(BertEncoder(file.config, **options), labels=labels, dropout_rate=dropout_rate)
+    with _starting_values(allow_missing):
+        classifier = BertClassifier(BertEncoder(file.config, **options), labels=labels, dropout_rate=dropout_rate)
     file.fill(classifier, allow_missing=allow_missing)
     return classifier
 
@@ -135,3 +140,7 @@ def _open(path: str | Path, max_sequence_length: int | None = None) -> TensorFil
     check_vocabulary_file(vocabulary_file(folder), file.config.vocabulary_size)
     file.check_size()
     return file if max_sequence_length is None else file.with_positions(max_sequence_length)
+
+
+def _starting_values(needed: bool) -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext() if needed else spared()

@@ -6,6 +6,7 @@ from keras import ops
 from tfbert.errors import InputError
 from tfbert.layers.arguments import check_rates, check_sizes
 from tfbert.layers.layer_norm import LayerNorm
+from tfbert.layers.starting_values import StartingValues
 
 if keras.backend.backend() == "tensorflow":
     from tfbert.layers.tensorflow_kernels import lookup
@@ -81,7 +82,7 @@ class Embeddings(keras.layers.Layer):
         self.dropout.build((None, None, self.hidden_dim))
 
     def _add_table(self, name: str, rows: int):
-        initializer = keras.initializers.TruncatedNormal(stddev=self.initializer_stddev)
+        initializer = StartingValues(stddev=self.initializer_stddev)
         # Not cast by the policy: a cast would copy the whole word table to read a few thousand rows of it.
         return self.add_weight(shape=(rows, self.hidden_dim), initializer=initializer, name=name, autocast=False)
 

@@ -5,6 +5,7 @@ from keras import ops
 
 from tfbert.layers.activations import activation_function
 from tfbert.layers.arguments import check_sizes
+from tfbert.layers.starting_values import StartingValues
 
 
 @keras.saving.register_keras_serializable(package="tfbert")
@@ -46,7 +47,7 @@ class FeedForward(keras.layers.Layer):
         self.output_dense = self._dense(self.intermediate_dim, self.hidden_dim, "output_dense")
 
     def _dense(self, inputs: int, units: int, name: str) -> keras.layers.Dense:
-        initializer = keras.initializers.TruncatedNormal(stddev=self.initializer_stddev)
+        initializer = StartingValues(stddev=self.initializer_stddev)
         dense = keras.layers.Dense(units, kernel_initializer=initializer, dtype=self.dtype_policy, name=name)
         dense.build((None, inputs))
         return dense

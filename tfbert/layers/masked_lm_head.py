@@ -8,6 +8,7 @@ from tfbert.layers.arguments import check_sizes
 from tfbert.layers.embeddings import lookup
 from tfbert.layers.layer_norm import LayerNorm
 from tfbert.layers.self_attention import matmul_transposed
+from tfbert.layers.starting_values import StartingValues
 
 
 @keras.saving.register_keras_serializable(package="tfbert")
@@ -53,7 +54,7 @@ class MaskedLMHead(keras.layers.Layer):
 
     def build(self, sequence_output_shape, mask_positions_shape=None, word_embeddings_shape=None):
         """Create the transform and the output bias."""
-        initializer = keras.initializers.TruncatedNormal(stddev=self.initializer_stddev)
+        initializer = StartingValues(stddev=self.initializer_stddev)
         self.dense = keras.layers.Dense(
             self.hidden_dim, kernel_initializer=initializer, dtype=self.dtype_policy, name="dense"
         )

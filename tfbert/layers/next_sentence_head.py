@@ -3,6 +3,7 @@
 import keras
 
 from tfbert.layers.arguments import check_sizes
+from tfbert.layers.starting_values import StartingValues
 
 
 @keras.saving.register_keras_serializable(package="tfbert")
@@ -29,7 +30,7 @@ class NextSentenceHead(keras.layers.Layer):
 
     def build(self, input_shape):
         """Create the product."""
-        initializer = keras.initializers.TruncatedNormal(stddev=self.initializer_stddev)
+        initializer = StartingValues(stddev=self.initializer_stddev)
         self.dense = keras.layers.Dense(2, kernel_initializer=initializer, dtype="float32", name="dense")
         self.dense.build((None, self.hidden_dim))
 

@@ -3,6 +3,7 @@
 import keras
 
 from tfbert.layers.arguments import check_sizes
+from tfbert.layers.starting_values import StartingValues
 
 
 @keras.saving.register_keras_serializable(package="tfbert")
@@ -27,7 +28,7 @@ class Pooler(keras.layers.Layer):
 
     def build(self, input_shape):
         """Create the product."""
-        initializer = keras.initializers.TruncatedNormal(stddev=self.initializer_stddev)
+        initializer = StartingValues(stddev=self.initializer_stddev)
         self.dense = keras.layers.Dense(
             self.hidden_dim, activation="tanh", kernel_initializer=initializer, dtype=self.dtype_policy, name="dense"
         )

@@ -7,6 +7,7 @@ from keras import ops
 
 from tfbert.errors import InputError
 from tfbert.layers.arguments import check_rates, check_sizes
+from tfbert.layers.starting_values import StartingValues
 
 if keras.backend.backend() == "tensorflow":
     from tfbert.layers.tensorflow_kernels import matmul_transposed, softmax
@@ -75,7 +76,7 @@ class SelfAttention(keras.layers.Layer):
         self.dropout.build((None, self.num_heads, None, None))
 
     def _dense(self, units: int, name: str) -> keras.layers.Dense:
-        initializer = keras.initializers.TruncatedNormal(stddev=self.initializer_stddev)
+        initializer = StartingValues(stddev=self.initializer_stddev)
         dense = keras.layers.Dense(units, kernel_initializer=initializer, dtype=self.dtype_policy, name=name)
         dense.build((None, self.hidden_dim))
         return dense

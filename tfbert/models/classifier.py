@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras
 
 from tfbert.errors import InputError
+from tfbert.layers.starting_values import StartingValues
 from tfbert.models.base import BertModel
 from tfbert.models.encoder import BertEncoder
 
@@ -44,7 +45,7 @@ class BertClassifier(BertModel):
         self.dropout = keras.layers.Dropout(dropout_rate, dtype=self.dtype_policy, name="dropout")
         self.head = keras.layers.Dense(
             len(self.labels),
-            kernel_initializer=keras.initializers.TruncatedNormal(stddev=encoder.config.initializer_stddev),
+            kernel_initializer=StartingValues(stddev=encoder.config.initializer_stddev),
             dtype="float32",
             name="head",
         )
