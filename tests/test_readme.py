@@ -1,3 +1,4 @@
+import importlib
 import re
 import subprocess
 import sys
@@ -6,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 README = Path(__file__).parents[1] / "README.md"
 
 
@@ -22,14 +24,24 @@ def test_the_python_runs(text, tmp_path):
     assert (tmp_path / "serving" / "reviews" / "1" / "saved_model.pb").exists()
 
 
-def test_its_flags_exist(text):
-    from tfbert.recipes.finetune_reviews import Settings
+def flags_of(recipe):
+    settings = importlib.import_module(f"tfbert.recipes.{recipe.replace('-', '_')}").Settings
+    return {"--" + field.name.replace("_", "-") for field in fields(settings)} | {"--help"}
 
-    known = {"--" + field.name.replace("_", "-") for field in fields(Settings)}
-    used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - {"--help"}
-    assert {"--data", "--encoder", "--seeds"} <= used & known
+
+def test_its_commands_have_such_flags(text):
+    commands = re.findall(r"(?:tfbert |recipes/)([a-z]+[-_][a-z]+|pretrain)(?:\.py)?((?: [^\n`]*\\\n)*[^\n`]*)", text)
+    used = [(recipe, flag) for recipe, rest in commands for flag in FLAG.findall(rest)]
+    assert {recipe for recipe, _ in used} >= {"finetune-reviews", "prepare-corpus", "pretrain", "convert-checkpoint"}
+    assert [(recipe, flag) for recipe, flag in used if flag not in flags_of(recipe)] == []
+
+
+def test_its_flags_exist(text):
+    """Of a recipe, or of saved_model_cli and pip."""
+    recipes = [path.stem for path in (README.parent / "recipes").glob("[a-z]*.py") if path.stem != "make_sample"]
+    known = set().union(*map(flags_of, recipes))
     of_others = {"--dir", "--tag", "--signature", "--input", "--no-deps"}
-    assert {flag for flag in used - known if not any(flag.startswith(other) for other in of_others)} == set()
+    assert [each for each in {*FLAG.findall(text)} - known if not each.startswith(tuple(of_others))] == []
 
 
 def test_its_files_exist(text):
