@@ -9,9 +9,9 @@ import tensorflow as tf
 from tensorflow.python.tools import saved_model_cli
 
 import tfbert
-from tfbert.data import sample_vocabulary
 from tfbert.errors import InputError
 from tfbert.serving import export, largest_difference
+from tfbert.serving.serving_readme import signatures_of
 from tfbert.training import pick_placement
 
 TEXTS: list = [
@@ -26,6 +26,8 @@ TEXTS: list = [
 
 FRESH = """
 import json, sys
+for name in ("tfbert", "keras", "tensorflow_text", "keras_hub"):
+    sys.modules[name] = None  # cannot be imported
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.framework import op_def_registry
@@ -39,25 +41,10 @@ graph = saved.meta_graphs[0].graph_def
 ops = {n.op for n in graph.node} | {n.op for f in graph.library.function for n in f.node_def}
 ops -= {f.signature.name for f in graph.library.function}
 assert len(ops) > 20
-assert not [name for name in sys.modules if name.split(".")[0] in ("tfbert", "tensorflow_text", "keras_hub")]
 print(json.dumps([answer["label"].numpy().astype(str).tolist(), answer["probabilities"].numpy().tolist(),
                   tokens["probabilities"].numpy().tolist(), embedded["embeddings"].shape.as_list(),
                   [op for op in ops if op_def_registry.get(op) is None]]))
 """
-
-
-@pytest.fixture(scope="module")
-def tokenizer():
-    return tfbert.BertTokenizer(sample_vocabulary())
-
-
-def classifier(tokenizer, strategy=None, labels=("bad", "so-so", "good")):
-    config = tfbert.BertConfig(tokenizer.vocabulary_size, 24, 2, 3, 40)
-    with (strategy or tf.distribute.get_strategy()).scope():
-        built = tfbert.BertClassifier(tfbert.BertEncoder(config), labels=labels)
-    rng = np.random.default_rng(0)
-    built.set_weights([rng.normal(0, 0.6, w.shape).astype("float32") for w in built.get_weights()])
-    return built
 
 
 def expected(model, tokenizer, texts, temperature, max_length):
@@ -67,35 +54,65 @@ def expected(model, tokenizer, texts, temperature, max_length):
 
 
 @pytest.fixture(scope="module")
-def exported(tokenizer, tmp_path_factory):
-    model = classifier(tokenizer)
-    path = export(model, tokenizer, tmp_path_factory.mktemp("serving") / "reviews", max_length=64, temperature=1.7)
-    return model, path
+def served(exported):
+    return tf.saved_model.load(str(exported[1]))
 
 
-def test_answers_equal_the_models(exported, tokenizer):
+def test_answers_equal_the_models(exported, served, tokenizer):
     model, path = exported
     wanted = expected(model, tokenizer, TEXTS, 1.7, 64)
-    served = tf.saved_model.load(str(path)).signatures["serving_default"](text=tf.constant(TEXTS))
-    np.testing.assert_allclose(served["probabilities"], wanted, atol=1e-5)
-    assert served["label"].numpy().tolist() == [model.labels[i].encode() for i in wanted.argmax(-1)]
+    answer = served.signatures["serving_default"](text=tf.constant(TEXTS))
+    np.testing.assert_allclose(answer["probabilities"], wanted, atol=1e-5)
+    assert answer["label"].numpy().tolist() == [model.labels[i].encode() for i in wanted.argmax(-1)]
     assert wanted.std(axis=0).min() > 0.01
-    assert largest_difference(path, TEXTS, wanted) < 1e-5
     assert largest_difference(path, TEXTS, wanted[::-1]) > 0.01
 
 
-def test_any_batch_and_no_batch(exported):
-    served = tf.saved_model.load(str(exported[1])).signatures["serving_default"]
+def test_any_batch_and_no_batch(served):
     for rows in (0, 1, 3, 17):
-        answer = served(text=tf.constant(TEXTS[:rows], tf.string))
+        answer = served.signatures["serving_default"](text=tf.constant(TEXTS[:rows], tf.string))
         assert answer["probabilities"].shape == (rows, 3)
         assert answer["label"].shape == (rows,)
 
 
-def test_embeddings_are_the_pooled_output(exported, tokenizer):
+def example(text):
+    feature = tf.train.Feature(
+        bytes_list=tf.train.BytesList(value=[text] if isinstance(text, bytes) else [text.encode()])
+    )
+    return tf.train.Example(features=tf.train.Features(feature={"text": feature})).SerializeToString()
+
+
+def test_examples_are_classified(exported, served, tokenizer):
     model, path = exported
-    served = tf.saved_model.load(str(path)).signatures["embed"](text=tf.constant(TEXTS))["embeddings"]
-    for text, row in zip(TEXTS, served, strict=True):
+    answer = served.signatures["classify"](inputs=tf.constant([example(text) for text in TEXTS]))
+    np.testing.assert_allclose(answer["scores"], expected(model, tokenizer, TEXTS, 1.7, 64), atol=1e-5)
+    assert answer["classes"].numpy().tolist() == [[b"bad", b"so-so", b"good"]] * len(TEXTS)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="text"):
+        served.signatures["classify"](inputs=tf.constant([tf.train.Example().SerializeToString()]))
+    methods = {key: signature.method_name for key, signature in signatures_of(path).items()}
+    assert methods.pop("classify") == "tensorflow/serving/classify"
+    assert {*methods.values()} == {"tensorflow/serving/predict"}
+
+
+def test_pairs(exported, served, tokenizer):
+    model = exported[0]
+    firsts, seconds = ["It crashes.", "I love it! " * 30, "ok"], ["Please fix.", "Thank you.", ""]
+    answer = served.signatures["pairs"](first=tf.constant(firsts), second=tf.constant(seconds))
+    for row, (first, second) in enumerate(zip(firsts, seconds, strict=True)):
+        logits = model(tokenizer.encode([first], [second], max_length=64), training=False)[0]
+        np.testing.assert_allclose(answer["probabilities"][row], tf.nn.softmax(logits / 1.7), atol=1e-5)
+
+
+def test_vocabulary_and_labels_are_assets(exported, served, tokenizer):
+    assert (exported[1] / "assets/vocab.txt").read_text().splitlines() == list(tokenizer.vocabulary.tokens)
+    assert (exported[1] / "assets/labels.txt").read_text().splitlines() == ["bad", "so-so", "good"]
+    assert served.labels_file.asset_path.numpy().decode() == str(exported[1] / "assets/labels.txt")
+
+
+def test_embeddings_are_the_pooled_output(exported, served, tokenizer):
+    model = exported[0]
+    answer = served.signatures["embed"](text=tf.constant(TEXTS))["embeddings"]
+    for text, row in zip(TEXTS, answer, strict=True):
         pooled = model.encoder(tokenizer.encode([text], max_length=64), training=False)["pooled_output"]
         np.testing.assert_allclose(row, pooled[0], atol=1e-5)
 
@@ -131,12 +148,12 @@ def test_saved_model_cli_runs_it(exported, tokenizer, tmp_path):
     np.testing.assert_allclose(np.load(tmp_path / "probabilities.npy"), wanted, atol=1e-5)
 
 
-def test_a_classifier_built_under_a_strategy(tokenizer, tmp_path):
-    strategy = pick_placement("mirrored").strategy
-    model = classifier(tokenizer, strategy)
+def test_a_classifier_built_under_a_strategy(tokenizer, make_classifier, tmp_path):
+    model = make_classifier(pick_placement("mirrored").strategy)
     path = export(model, tokenizer, tmp_path / "m", version=4)
     assert path == tmp_path / "m" / "4"
-    assert largest_difference(path, TEXTS, expected(classifier(tokenizer), tokenizer, TEXTS, 1.0, 128)) < 1e-5
+    assert sorted(signatures_of(path)) == ["classify", "embed", "serving_default", "tokens"]
+    assert largest_difference(path, TEXTS, expected(make_classifier(), tokenizer, TEXTS, 1.0, 128)) < 1e-5
 
 
 @pytest.mark.parametrize(
@@ -144,17 +161,24 @@ def test_a_classifier_built_under_a_strategy(tokenizer, tmp_path):
     [
         ({"max_length": 513}, "max_length <= 512"),
         ({"max_length": 2}, "3 <= max_length"),
+        ({"max_length": 4, "pairs": True}, "5 <= max_length"),
         ({"temperature": 0.0}, "temperature > 0"),
         ({"version": 0}, "from 1 on"),
     ],
 )
-def test_bad_settings_leave_nothing(tokenizer, tmp_path, options, message):
+def test_bad_settings_leave_nothing(tokenizer, make_classifier, tmp_path, options, message):
     with pytest.raises(InputError, match=message):
-        export(classifier(tokenizer), tokenizer, tmp_path / "m", **options)
+        export(make_classifier(), tokenizer, tmp_path / "m", **options)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_vocabulary_that_does_not_fit(tokenizer, tmp_path):
+def test_labels_of_several_lines_leave_nothing(tokenizer, make_classifier, tmp_path):
+    with pytest.raises(InputError, match="one label a line"):
+        export(make_classifier(labels=("good", "not\ngood")), tokenizer, tmp_path / "m")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_vocabulary_that_does_not_fit(tokenizer, make_classifier, tmp_path):
     larger = tfbert.BertTokenizer([*tokenizer.vocabulary.tokens, "onemore"])
     with pytest.raises(InputError, match="do not fit"):
-        export(classifier(tokenizer), larger, tmp_path / "m")
+        export(make_classifier(), larger, tmp_path / "m")

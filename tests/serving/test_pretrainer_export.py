@@ -9,9 +9,7 @@ import tensorflow as tf
 from tensorflow.python.tools import saved_model_cli
 
 import tfbert
-from tfbert.data import sample_vocabulary
 from tfbert.errors import InputError
-from tfbert.models import BertPretrainer
 from tfbert.serving import export_pretrainer
 from tfbert.tokenization.vocabulary import SPECIAL_TOKENS
 from tfbert.training import pick_placement
@@ -31,6 +29,8 @@ NUM_MASKS = [1, 0, 0, 3, 0, 1, 1, 0]
 
 FRESH = """
 import json, sys
+for name in ("tfbert", "keras", "tensorflow_text", "keras_hub"):
+    sys.modules[name] = None  # cannot be imported
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
@@ -44,26 +44,10 @@ graph = saved.meta_graphs[0].graph_def
 ops = {n.op for n in graph.node} | {n.op for f in graph.library.function for n in f.node_def}
 ops -= {f.signature.name for f in graph.library.function}
 assert len(ops) > 20
-assert not [name for name in sys.modules if name.split(".")[0] in ("tfbert", "tensorflow_text", "keras_hub")]
 tokens = np.char.decode(answer["tokens"].numpy().astype("S"), "utf-8").tolist()
 print(json.dumps([tokens, answer["probabilities"].numpy().tolist(), follows["probability"].numpy().tolist(),
                   embedded["embeddings"].numpy().tolist(), [op for op in ops if op_def_registry.get(op) is None]]))
 """
-
-
-@pytest.fixture(scope="module")
-def tokenizer():
-    return tfbert.BertTokenizer(sample_vocabulary())
-
-
-def make_pretrainer(tokenizer, strategy=None, spare_rows=7, **options):
-    """A pretrainer of random weights whose table has a few rows more than the vocabulary."""
-    config = tfbert.BertConfig(tokenizer.vocabulary_size + spare_rows, 24, 2, 3, 40)
-    with (strategy or tf.distribute.get_strategy()).scope():
-        built = BertPretrainer(tfbert.BertEncoder(config), **options)
-    rng = np.random.default_rng(0)
-    built.set_weights([rng.normal(0, 0.6, w.shape).astype("float32") for w in built.get_weights()])
-    return built
 
 
 def masked_row(tokenizer, text):
@@ -108,14 +92,8 @@ def assert_proposals(answer, pretrainer, tokenizer, texts):
 
 
 @pytest.fixture(scope="module")
-def exported(tokenizer, tmp_path_factory):
-    model = make_pretrainer(tokenizer)
-    # Else the special tokens and the rows beyond the vocabulary would hardly ever win.
-    bias = model.masked_lm_head.bias.numpy()
-    bias[[*map(tokenizer.token_to_id, SPECIAL_TOKENS), *range(tokenizer.vocabulary_size, len(bias))]] += 12
-    model.masked_lm_head.bias.assign(bias)
-    folder = tmp_path_factory.mktemp("serving") / "bert"
-    return model, export_pretrainer(model, tokenizer, folder, max_length=MAX_LENGTH, top_k=TOP_K)
+def exported(exported_pretrainer):
+    return exported_pretrainer
 
 
 @pytest.fixture(scope="module")
@@ -220,14 +198,14 @@ def test_saved_model_cli_runs_it(exported, tokenizer, tmp_path):
     np.testing.assert_allclose(np.load(tmp_path / "probabilities.npy"), [[expected]], atol=1e-5)
 
 
-def test_built_under_a_strategy_without_the_next_sentence_head(tokenizer, tmp_path):
-    model = make_pretrainer(tokenizer, pick_placement("mirrored").strategy, next_sentence=False)
+def test_built_under_a_strategy_without_the_next_sentence_head(tokenizer, make_pretrainer, tmp_path):
+    model = make_pretrainer(pick_placement("mirrored").strategy, next_sentence=False)
     path = export_pretrainer(model, tokenizer, tmp_path / "m", max_length=MAX_LENGTH, top_k=TOP_K, version=4)
     assert path == tmp_path / "m" / "4"
     loaded = tf.saved_model.load(str(path))
     assert sorted(loaded.signatures) == ["embed", "fill_mask", "serving_default", "tokens"]
     answer = loaded.signatures["fill_mask"](text=tf.constant(TEXTS))
-    assert_proposals(answer, make_pretrainer(tokenizer, next_sentence=False), tokenizer, TEXTS)
+    assert_proposals(answer, make_pretrainer(next_sentence=False), tokenizer, TEXTS)
 
 
 @pytest.mark.parametrize(
@@ -239,19 +217,19 @@ def test_built_under_a_strategy_without_the_next_sentence_head(tokenizer, tmp_pa
         ({"version": 0}, "from 1 on"),
     ],
 )
-def test_bad_settings_leave_nothing(tokenizer, tmp_path, options, message):
+def test_bad_settings_leave_nothing(tokenizer, make_pretrainer, tmp_path, options, message):
     with pytest.raises(InputError, match=message):
-        export_pretrainer(make_pretrainer(tokenizer), tokenizer, tmp_path / "m", **options)
+        export_pretrainer(make_pretrainer(), tokenizer, tmp_path / "m", **options)
     assert not list(tmp_path.iterdir())
 
 
-def test_no_more_is_proposed_than_there_are_ordinary_tokens(tokenizer, tmp_path):
+def test_no_more_is_proposed_than_there_are_ordinary_tokens(tokenizer, make_pretrainer, tmp_path):
     ordinary = tokenizer.vocabulary_size - 5
     with pytest.raises(InputError, match=f"1 <= top_k <= {ordinary}, .* received .* top_k={ordinary + 1}"):
-        export_pretrainer(make_pretrainer(tokenizer), tokenizer, tmp_path / "m", top_k=ordinary + 1)
+        export_pretrainer(make_pretrainer(), tokenizer, tmp_path / "m", top_k=ordinary + 1)
 
 
-def test_a_vocabulary_that_does_not_fit(tokenizer, tmp_path):
+def test_a_vocabulary_that_does_not_fit(tokenizer, make_pretrainer, tmp_path):
     larger = tfbert.BertTokenizer([*tokenizer.vocabulary.tokens, "onemore"])
     with pytest.raises(InputError, match="must not be larger"):
-        export_pretrainer(make_pretrainer(tokenizer, spare_rows=0), larger, tmp_path / "m")
+        export_pretrainer(make_pretrainer(spare_rows=0), larger, tmp_path / "m")

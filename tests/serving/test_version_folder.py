@@ -20,12 +20,30 @@ def test_a_version_that_is_not_free_is_refused(tmp_path, version):
         free_version(tmp_path, version)
 
 
-def test_a_version_is_written_whole_or_not_at_all(tmp_path):
-    module = tf.Module()
-    answer = tf.function(lambda x: {"y": x + 1}).get_concrete_function(tf.TensorSpec([], tf.int32, name="x"))
-    write_version(tmp_path / "m" / "1", module, {"serving_default": answer})
-    loaded = tf.saved_model.load(str(tmp_path / "m" / "1"))
-    assert int(loaded.signatures["serving_default"](x=tf.constant(3))["y"]) == 4
+class Broken(tf.Module):
+    """Cannot be saved."""
+
+    def signatures(self):
+        return {"serving_default": "no function"}
+
+
+def test_a_version_is_written_whole_or_not_at_all(exported, tmp_path):
+    assert sorted(path.name for path in exported[1].iterdir()) == [
+        "assets",
+        "assets.extra",
+        "fingerprint.pb",
+        "model_card.md",
+        "saved_model.pb",
+        "variables",
+    ]
+    assert [entry.name for entry in exported[1].parent.iterdir()] == ["1"]
     with pytest.raises(ValueError, match="signature"):
-        write_version(tmp_path / "m" / "2", module, {"broken": "no function"})
-    assert [entry.name for entry in (tmp_path / "m").iterdir()] == ["1"]
+        write_version(tmp_path / "m" / "2", Broken(), {"Model": {}})
+    assert not list((tmp_path / "m").iterdir())
+
+
+def test_the_card_says_how_large_it_is(exported):
+    size = sum(
+        path.stat().st_size for path in exported[1].rglob("*") if path.name != "model_card.md" and path.is_file()
+    )
+    assert f"| size of the folder | {size / 1e6:.1f} MB |" in (exported[1] / "model_card.md").read_text()

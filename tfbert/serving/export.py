@@ -1,5 +1,9 @@
-"""A trained classifier as a SavedModel that takes raw text."""
+"""A trained classifier as a SavedModel that takes raw text, in a folder ready to serve."""
 
+import functools
+import shutil
+import tempfile
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,11 +12,11 @@ import tensorflow as tf
 
 from tfbert.errors import InputError
 from tfbert.models.classifier import BertClassifier
-from tfbert.serving.rows_by_length import by_length
-from tfbert.serving.version_folder import free_version, write_version
+from tfbert.serving.exporting import about_model, copied, write_export
+from tfbert.serving.model_card import Sections
+from tfbert.serving.smaller_weights import SmallerWeights
+from tfbert.serving.text_signatures import TextSignatures
 from tfbert.tokenization.tokenizer import BertTokenizer
-
-_INPUTS = ("token_ids", "segment_ids", "padding_mask")
 
 
 def export(
@@ -22,33 +26,47 @@ def export(
     *,
     max_length: int = 128,
     temperature: float = 1.0,
+    pairs: bool = False,
     version: int | None = None,
+    weights: SmallerWeights | None = None,
+    figures: Sections | None = None,
 ) -> Path:
-    """Write `folder`/VERSION, a SavedModel that needs nothing but TensorFlow's core ops.
+    """Write `folder`/VERSION, a SavedModel that needs nothing but TensorFlow's core ops, and what serves it beside it.
 
     Signatures, each polymorphic in the batch:
 
     - `serving_default`: `text`, string (batch,), to `label`, string (batch,), and `probabilities`, float32
       (batch, classes), softmax(logits / temperature).
+    - `pairs`, where asked for: `first` and `second`, string (batch,), to the same.
     - `tokens`: the encoder's inputs `token_ids`, `segment_ids`, `padding_mask`, int32 (batch, length), to the same.
+    - `classify`, of TensorFlow Serving's method classify: `inputs`, string (batch,), each a serialized tf.Example whose
+      feature `text` is one string, to `classes`, string (batch, classes), and `scores`, which are the probabilities.
     - `embed`: `text` to `embeddings`, float32 (batch, hidden), the encoder's pooled output.
 
-    Texts of like length are computed together, so that one long review does not pad all others. The vocabulary is an
-    asset; the folder may be moved. A reader sees the version whole or not at all.
+    Texts of like length are computed together, so that one long review does not pad all others. The vocabulary and the
+    labels are assets; the folder may be moved. A reader sees the version whole or not at all. With it go warm-up
+    requests and a model card; in the folder above `folder`, models.config, batching.config, docker-compose.yml and
+    README.md are written, or brought up to date, see `serving_folder`.
 
     Args:
         classifier: its labels name the classes.
         tokenizer: the one it was trained with.
-        folder: the model's folder, whose subfolders are versions.
-        max_length: tokens at which a text is cut, special tokens included.
+        folder: the model's folder, whose subfolders are versions and whose name is the model's.
+        max_length: tokens at which a text, or a pair, is cut, special tokens included.
         temperature: divides the logits (Guo et al. 2017).
+        pairs: whether there is a signature for two texts; for a classifier that was trained on pairs.
         version: a free number; None takes the one after the highest.
+        weights: stores the matrices in fewer bits; None in float32.
+        figures: what the model card states beside what is known here: sections such as
+            `{"Test rows": {"accuracy": 0.695}}`.
 
     Returns:
         The folder of the version.
 
     Raises:
-        InputError: if the version exists, the vocabulary does not fit the classifier, or a number is out of range.
+        InputError: if the version exists, the vocabulary does not fit the classifier, a number is out of range, a label
+            has more than one line, smaller weights lower the accuracy too far, or a file beside `folder` is in the way.
+            Nothing is written then.
     """
     config = classifier.encoder.config
     if tokenizer.vocabulary_size > config.vocabulary_size:
@@ -56,19 +74,24 @@ def export(
             f"the tokenizer's {tokenizer.vocabulary_size} tokens do not fit the classifier's {config.vocabulary_size} "
             "embeddings: export with the vocabulary it was trained with."
         )
-    if not (3 <= max_length <= config.max_sequence_length and temperature > 0):
+    least = 5 if pairs else 3
+    if not (least <= max_length <= config.max_sequence_length and temperature > 0):
         raise InputError(
-            f"export needs 3 <= max_length <= {config.max_sequence_length} and temperature > 0; received "
+            f"export needs {least} <= max_length <= {config.max_sequence_length} and temperature > 0; received "
             f"max_length={max_length}, temperature={temperature}."
         )
-    target = free_version(folder, version)
-    with tf.distribute.get_strategy().scope():
-        # A copy: the exported variables belong to no distribution strategy and no optimizer.
-        copy = BertClassifier.from_config(classifier.get_config())
-        copy.set_weights(classifier.get_weights())
-    module = _Serving(copy, tokenizer, max_length, temperature)
-    write_version(target, module, module.signatures())
-    return target
+    if any(len(label.splitlines()) > 1 for label in classifier.labels):
+        raise InputError(f"labels.txt holds one label a line; received {classifier.labels}. Rename the classes.")
+    if weights:
+        weights.check_labels(classifier.labels)
+    about = {
+        "kind": "BERT classifier",
+        "classes": ", ".join(classifier.labels),
+        **about_model(classifier, tokenizer, max_length),
+        "temperature": f"{temperature:.4g}",
+    }
+    module_of = functools.partial(_Serving, copied(classifier), tokenizer, max_length, temperature, pairs)
+    return write_export(module_of, folder, version, weights=weights, about=about, figures=figures)
 
 
 def largest_difference(export: Path | str, texts: Sequence[str], probabilities: np.ndarray) -> float:
@@ -77,48 +100,59 @@ def largest_difference(export: Path | str, texts: Sequence[str], probabilities: 
     return float(np.abs(served["probabilities"].numpy() - probabilities).max())
 
 
-class _Serving(tf.Module):
+class _Serving(TextSignatures):
     """Tokenizer, encoder and head in one graph."""
 
-    def __init__(self, classifier: BertClassifier, tokenizer: BertTokenizer, max_length: int, temperature: float):
-        super().__init__()
-        self.tokenizer = tokenizer
-        # Tracked as plain variables: tracked as a Keras model they are not restored by loaders of the session kind,
-        # TensorFlow Serving's among them.
-        self.variables_of_classifier = [variable.value for variable in classifier.variables]
-        object.__setattr__(self, "_classifier", classifier)
-        self._max_length = max_length
+    def __init__(self, classifier: BertClassifier, tokenizer, max_length, temperature: float, pairs: bool, weights):
+        super().__init__(classifier, tokenizer, max_length, weights)
         self._temperature = temperature
+        self._pairs = pairs
+        folder = tempfile.mkdtemp(prefix="tfbert-labels-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        path = Path(folder, "labels.txt")
+        path.write_text("".join(f"{label}\n" for label in classifier.labels), encoding="utf-8")
+        # No op reads it: it is there for people and for clients.
+        self.labels_file = tf.saved_model.Asset(str(path))
 
     def signatures(self) -> dict:
-        text = tf.TensorSpec([None], tf.string, name="text")
-        tokens = {name: tf.TensorSpec([None, None], tf.int32, name=name) for name in _INPUTS}
-        return {
-            "serving_default": tf.function(self._classify_text, autograph=False).get_concrete_function(text),
-            "tokens": tf.function(self._classify_tokens, autograph=False).get_concrete_function(**tokens),
-            "embed": tf.function(self._embed_text, autograph=False).get_concrete_function(text),
+        found = {
+            "serving_default": self.of_texts(self._classify_text, "text"),
+            "tokens": self.of_tokens(self._classify_tokens),
+            "classify": self.of_texts(self._classify_examples, "inputs"),
+            "embed": self.of_texts(self.embed, "text"),
         }
+        if self._pairs:
+            found["pairs"] = self.of_texts(self._classify_pairs, "first", "second")
+        return found
+
+    def answers(self, text: tf.Tensor) -> tf.Tensor:
+        return self._classify_text(text)["label"]
 
     def _classify_text(self, text):
-        classify = lambda inputs: self._classifier(inputs, training=False)  # noqa: E731
-        return self._answer(self._by_length(text, classify, len(self._classifier.labels)))
+        return self._classify(self.encode(text))
 
-    def _classify_tokens(self, token_ids, segment_ids, padding_mask):
-        inputs = dict(zip(_INPUTS, (token_ids, segment_ids, padding_mask), strict=True))
-        return self._answer(self._classifier(inputs, training=False))
+    def _classify_pairs(self, first, second):
+        return self._classify(self.encode(first, second))
 
-    def _embed_text(self, text):
-        encoder = self._classifier.encoder
-        pooled = lambda inputs: tf.cast(encoder(inputs, training=False)["pooled_output"], tf.float32)  # noqa: E731
-        return {"embeddings": self._by_length(text, pooled, encoder.config.hidden_dim)}
+    def _classify_tokens(self, inputs):
+        (logits,) = self.at_once(inputs, self._logits)
+        return self._answer(logits)
+
+    def _classify_examples(self, inputs):
+        parsed = tf.io.parse_example(inputs, {"text": tf.io.FixedLenFeature([], tf.string)})
+        scores = self._classify_text(parsed["text"])["probabilities"]
+        classes = tf.broadcast_to(tf.constant(self.model.labels), tf.shape(scores))
+        return {"classes": classes, "scores": scores}
+
+    def _classify(self, inputs):
+        (logits,) = self.by_length(inputs, self._logits, tf.zeros([0, len(self.model.labels)]))
+        return self._answer(logits)
+
+    def _logits(self, part):
+        return (self.model(part, training=False),)
 
     def _answer(self, logits):
         return {
-            "label": tf.gather(tf.constant(self._classifier.labels), tf.argmax(logits, axis=-1)),
+            "label": tf.gather(tf.constant(self.model.labels), tf.argmax(logits, axis=-1)),
             "probabilities": tf.nn.softmax(logits / self._temperature),
         }
-
-    def _by_length(self, text, compute, width: int):
-        """Return `compute` of each text, float32 (batch, width)."""
-        inputs = self.tokenizer.encode(text, max_length=self._max_length)
-        return by_length(inputs, lambda part: (compute(part),), (tf.zeros([0, width]),))[0]

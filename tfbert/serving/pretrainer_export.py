@@ -1,18 +1,19 @@
-"""A pre-trained BERT with its heads as a SavedModel that takes raw text."""
+"""A pre-trained BERT with its heads as a SavedModel that takes raw text, in a folder ready to serve."""
 
+import functools
 from pathlib import Path
 
 import tensorflow as tf
 
 from tfbert.errors import InputError
 from tfbert.models.pretrainer import BertPretrainer
+from tfbert.serving.exporting import about_model, copied, write_export
 from tfbert.serving.masked_text import encode_masked
-from tfbert.serving.rows_by_length import by_length
-from tfbert.serving.version_folder import free_version, write_version
+from tfbert.serving.model_card import Sections
+from tfbert.serving.smaller_weights import SmallerWeights
+from tfbert.serving.text_signatures import INPUTS, TextSignatures
 from tfbert.tokenization.tokenizer import BertTokenizer
 from tfbert.tokenization.vocabulary import SPECIAL_TOKENS
-
-_INPUTS = ("token_ids", "segment_ids", "padding_mask")
 
 
 def export_pretrainer(
@@ -23,8 +24,10 @@ def export_pretrainer(
     max_length: int = 128,
     top_k: int = 5,
     version: int | None = None,
+    weights: SmallerWeights | None = None,
+    figures: Sections | None = None,
 ) -> Path:
-    """Write `folder`/VERSION, a SavedModel that needs nothing but TensorFlow's core ops.
+    """Write `folder`/VERSION, a SavedModel that needs nothing but TensorFlow's core ops, and what serves it beside it.
 
     Signatures, each polymorphic in the batch:
 
@@ -43,7 +46,8 @@ def export_pretrainer(
     Probabilities are over the model's whole vocabulary, but [PAD], [UNK], [CLS], [SEP] and [MASK] are never proposed:
     they fill no gap. In `next_sentence` and `embed` a "[MASK]" is ordinary characters, as in training.
 
-    Texts of like length are computed together. The vocabulary is an asset; the folder may be moved.
+    Texts of like length are computed together. The vocabulary is an asset; the folder may be moved. What else is
+    written is as for `export`.
 
     Args:
         pretrainer: the model.
@@ -52,12 +56,16 @@ def export_pretrainer(
         max_length: tokens at which a text, or a pair, is cut, special tokens included.
         top_k: how many tokens are proposed for each mask.
         version: a free number; None takes the one after the highest.
+        weights: stores the matrices in fewer bits; None in float32.
+        figures: what the model card states beside what is known here, as for `export`.
 
     Returns:
         The folder of the version.
 
     Raises:
-        InputError: if the version exists, the vocabulary does not fit the model, or a number is out of range.
+        InputError: if the version exists, the vocabulary does not fit the model, a number is out of range, smaller
+            weights lower the accuracy too far or are measured on texts without one [MASK], or a file beside `folder` is
+            in the way. Nothing is written then.
     """
     config = pretrainer.encoder.config
     tokenizer.vocabulary.check_fits(config.vocabulary_size)
@@ -68,109 +76,106 @@ def export_pretrainer(
             f"export_pretrainer needs {least} <= max_length <= {config.max_sequence_length} and 1 <= top_k <= "
             f"{ordinary}, the vocabulary's ordinary tokens; received max_length={max_length}, top_k={top_k}."
         )
-    target = free_version(folder, version)
-    with tf.distribute.get_strategy().scope():
-        # A copy: the exported variables belong to no distribution strategy and no optimizer.
-        copy = BertPretrainer.from_config(pretrainer.get_config())
-        copy.set_weights(pretrainer.get_weights())
-    module = _Serving(copy, tokenizer, max_length, top_k)
-    write_version(target, module, module.signatures())
-    return target
+    if weights:
+        weights.check_labels(tokenizer.vocabulary.tokens)
+        row = next((row for row, text in enumerate(weights.texts) if text.count("[MASK]") != 1), None)
+        if row is not None:
+            raise InputError(
+                f"a pretrainer is measured on texts with one [MASK] each; row {row} is {weights.texts[row]!r}."
+            )
+    heads = "masked words, next sentence" if pretrainer.next_sentence else "masked words"
+    about = {"kind": "pre-trained BERT", "heads": heads, **about_model(pretrainer, tokenizer, max_length)}
+    module_of = functools.partial(_Serving, copied(pretrainer), tokenizer, max_length, top_k)
+    return write_export(module_of, folder, version, weights=weights, about=about, figures=figures)
 
 
-class _Serving(tf.Module):
+class _Serving(TextSignatures):
     """Tokenizer, encoder and heads in one graph."""
 
-    def __init__(self, pretrainer: BertPretrainer, tokenizer: BertTokenizer, max_length: int, top_k: int):
-        super().__init__()
-        self.tokenizer = tokenizer
-        # Tracked as plain variables: tracked as a Keras model they are not restored by loaders of the session kind,
-        # TensorFlow Serving's among them.
-        self.variables_of_pretrainer = [variable.value for variable in pretrainer.weights]
-        object.__setattr__(self, "_pretrainer", pretrainer)
-        self._max_length = max_length
+    def __init__(self, pretrainer: BertPretrainer, tokenizer, max_length, top_k: int, weights):
+        super().__init__(pretrainer, tokenizer, max_length, weights)
         self._top_k = top_k
 
     def signatures(self) -> dict:
-        def traced(function, **specs):
-            return tf.function(function, autograph=False).get_concrete_function(**specs)
-
-        def texts(*names):
-            return {name: tf.TensorSpec([None], tf.string, name=name) for name in names}
-
-        tokens = {name: tf.TensorSpec([None, None], tf.int32, name=name) for name in _INPUTS}
-        fill_mask = traced(self._fill_mask, **texts("text"))
+        fill_mask = self.of_texts(self._fill_mask, "text")
         found = {
             "serving_default": fill_mask,
             "fill_mask": fill_mask,
-            "tokens": traced(self._fill_tokens, **tokens),
-            "embed": traced(self._embed, **texts("text")),
+            "tokens": self.of_tokens(self._fill_tokens),
+            "embed": self.of_texts(self.embed, "text"),
         }
-        if self._pretrainer.next_sentence:
-            found["next_sentence"] = traced(self._follows, **texts("first", "second"))
+        if self.model.next_sentence:
+            found["next_sentence"] = self.of_texts(self._follows, "first", "second")
         return found
 
+    def answers(self, text):
+        tokens = self._fill_mask(text)["tokens"]
+        # A text whose mask was cut off has none.
+        return tf.concat([tokens[:, :, 0], tf.fill([tf.shape(tokens)[0], 1], "")], axis=1)[:, 0]
+
+    def token_rows(self, text):
+        return encode_masked(self.tokenizer, text, self.max_length)
+
     def _fill_mask(self, text):
-        inputs = encode_masked(self.tokenizer, text, self._max_length)
-        num_masks = self._num_masks(inputs["token_ids"])
+        inputs = self._with_masked(self.token_rows(text))
+        num_masks = _num_masks(inputs)
         nothing = tf.fill([0, _largest(num_masks), self._top_k], "")
-        tokens, probabilities = by_length(
-            inputs,
-            lambda part: self._propose(part, _largest(num_masks)),
-            (nothing, tf.zeros_like(nothing, tf.float32)),
-        )
+        propose = self._proposer(_largest(num_masks))
+        tokens, probabilities = self.by_length(inputs, propose, nothing, tf.zeros_like(nothing, tf.float32))
         return {"tokens": tokens, "probabilities": probabilities, "num_masks": num_masks}
 
-    def _fill_tokens(self, token_ids, segment_ids, padding_mask):
-        inputs = dict(zip(_INPUTS, (token_ids, segment_ids, padding_mask), strict=True))
-        num_masks = self._num_masks(token_ids)
-        tokens, probabilities = self._propose(inputs, _largest(num_masks))
+    def _fill_tokens(self, inputs):
+        inputs = self._with_masked(inputs)
+        num_masks = _num_masks(inputs)
+        tokens, probabilities = self.at_once(inputs, self._proposer(_largest(num_masks)))
         return {"tokens": tokens, "probabilities": probabilities, "num_masks": num_masks}
 
-    def _num_masks(self, token_ids):
-        return tf.reduce_sum(tf.cast(token_ids == self.tokenizer.mask_id, tf.int32), axis=-1)
+    def _with_masked(self, inputs):
+        """Add `masked`, bool (batch, length)."""
+        return {**inputs, "masked": inputs["token_ids"] == self.tokenizer.mask_id}
 
-    def _propose(self, inputs, slots):
-        """Return tokens and probabilities, (batch, slots, top_k)."""
-        token_ids = inputs["token_ids"]
-        masked = token_ids == self.tokenizer.mask_id
-        places = tf.where(masked)
-        probabilities, best = self._best(self._hidden(inputs, "sequence_output"), tf.where(tf.reshape(masked, [-1])))
-        earlier = tf.cumsum(tf.cast(masked, tf.int64), axis=-1, exclusive=True)
-        targets = tf.stack([places[:, 0], tf.gather_nd(earlier, places)], axis=-1)
-        shape = [tf.shape(token_ids)[0], slots, self._top_k]
-        names = tf.gather(tf.constant(self.tokenizer.vocabulary.tokens), best)
-        return (
-            tf.tensor_scatter_nd_update(tf.fill(shape, ""), targets, names),
-            tf.tensor_scatter_nd_update(tf.zeros(shape), targets, probabilities),
-        )
+    def _proposer(self, slots):
+        """Return what computes tokens and probabilities, (batch, slots, top_k), of some rows."""
+        table = self.stored.word_embeddings()
+        names = tf.constant(self.tokenizer.vocabulary.tokens)
 
-    def _best(self, hidden, positions):
+        def propose(part):
+            masked = part["masked"]
+            encoder_inputs = {name: part[name] for name in INPUTS}
+            hidden = self.model.encoder(encoder_inputs, training=False)["sequence_output"]
+            probabilities, best = self._best(hidden, tf.where(tf.reshape(masked, [-1])), table)
+            places = tf.where(masked)
+            earlier = tf.cumsum(tf.cast(masked, tf.int64), axis=-1, exclusive=True)
+            targets = tf.stack([places[:, 0], tf.gather_nd(earlier, places)], axis=-1)
+            shape = [tf.shape(masked)[0], slots, self._top_k]
+            return (
+                tf.tensor_scatter_nd_update(tf.fill(shape, ""), targets, tf.gather(names, best)),
+                tf.tensor_scatter_nd_update(tf.zeros(shape), targets, probabilities),
+            )
+
+        return propose
+
+    def _best(self, hidden, positions, table):
         """Return probabilities and ids, (positions, top_k), at `positions`, (positions, 1), of the rows end to end."""
-        head, encoder = self._pretrainer.masked_lm_head, self._pretrainer.encoder
         # One row that holds all others, so that only what is masked meets the vocabulary.
-        end_to_end = tf.reshape(hidden, [1, -1, encoder.config.hidden_dim])
-        row = tf.cast(tf.transpose(positions), tf.int32)
-        logits = head(end_to_end, row, tf.convert_to_tensor(encoder.embeddings.word_embeddings))[0]
+        end_to_end = tf.reshape(hidden, [1, -1, self.model.encoder.config.hidden_dim])
+        logits = self.model.masked_lm_head(end_to_end, tf.cast(tf.transpose(positions), tf.int32), table)[0]
         vocabulary = self.tokenizer.vocabulary
         # The model's table may have rows beyond the vocabulary.
         ordinary = tf.constant([token not in SPECIAL_TOKENS for token in vocabulary.tokens])
         return tf.math.top_k(tf.where(ordinary, tf.nn.softmax(logits)[:, : len(vocabulary)], -1.0), self._top_k)
 
     def _follows(self, first, second):
-        inputs = self.tokenizer.encode(first, second, max_length=self._max_length)
-        head = self._pretrainer.next_sentence_head
-        follows = lambda part: (tf.nn.softmax(head(self._hidden(part, "pooled_output")))[:, 0],)  # noqa: E731
-        return {"probability": by_length(inputs, follows, (tf.zeros([0]),))[0]}
+        def follows(part):
+            pooled = self.model.encoder(part, training=False)["pooled_output"]
+            return (tf.nn.softmax(self.model.next_sentence_head(pooled))[:, 0],)
 
-    def _embed(self, text):
-        inputs = self.tokenizer.encode(text, max_length=self._max_length)
-        pooled = lambda part: (tf.cast(self._hidden(part, "pooled_output"), tf.float32),)  # noqa: E731
-        width = self._pretrainer.encoder.config.hidden_dim
-        return {"embeddings": by_length(inputs, pooled, (tf.zeros([0, width]),))[0]}
+        (probability,) = self.by_length(self.encode(first, second), follows, tf.zeros([0]))
+        return {"probability": probability}
 
-    def _hidden(self, inputs, name):
-        return self._pretrainer.encoder(inputs, training=False)[name]
+
+def _num_masks(inputs):
+    return tf.reduce_sum(tf.cast(inputs["masked"], tf.int32), axis=-1)
 
 
 def _largest(counts):
