@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfbert.server import json_tensors, json_values
+from tfbert.server import json_answers, json_values
 from tfbert.server.json_values import shown, type_name
 from tfbert.server.status_codes import invalid
 
@@ -77,7 +77,7 @@ def body_from_classes(classes: Sequence[Sequence[bytes]], scores: np.ndarray) ->
         raise invalid("Cannot convert empty ClassificationResults to JSON")
     rows = [
         ", ".join(f"[{json.dumps(label.decode(errors='replace'))}, {score}]" for label, score in zip(*row, strict=True))
-        for row in zip(classes, map(json_tensors.decimals, scores), strict=True)
+        for row in zip(classes, map(json_answers.decimals, scores), strict=True)
     ]
     return f'{{"results": [{", ".join(f"[{row}]" for row in rows)}]}}'.encode()
 
@@ -86,4 +86,4 @@ def body_from_values(values: np.ndarray) -> bytes:
     """Write `results`, one value an example, from float32 (examples,)."""
     if not len(values):
         raise invalid("Cannot convert empty RegressionResults to JSON")
-    return f'{{"results": [{", ".join(json_tensors.decimals(values))}]}}'.encode()
+    return f'{{"results": [{", ".join(json_answers.decimals(values))}]}}'.encode()

@@ -8,7 +8,7 @@ import numpy as np
 from google.protobuf import json_format
 from tensorflow_serving.apis import get_model_status_pb2
 
-from tfbert.server import examples, json_tensors, json_values, status_codes
+from tfbert.server import examples, json_answers, json_tensors, json_values, status_codes
 from tfbert.server.limits import Limits
 from tfbert.server.loaded_model import LoadedModel
 from tfbert.server.metrics import Metrics
@@ -84,7 +84,7 @@ class Requests:
         with self._model(call) as model:
             inputs, by_rows = json_tensors.tensors_from_body(parsed, model.input_types(signature))
             self.check_rows(inputs)
-            return json_tensors.body_from_tensors(model.predict(signature, inputs), by_rows)
+            return json_answers.body_from_tensors(model.predict(signature, inputs), by_rows)
 
     def _classify(self, call: Call, body: bytes | bytearray) -> bytes:
         signature, rows = self._examples(body)

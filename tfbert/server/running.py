@@ -70,6 +70,8 @@ def serve(
             log_config=None,
             access_log=False,
             server_header=False,
+            # Clients that keep connections for reuse lose a request when one is closed under them.
+            timeout_keep_alive=75,
             proxy_headers=False,
             # What runs is finished: nothing that was accepted takes longer.
             timeout_graceful_shutdown=int(limits.read_seconds + limits.answer_seconds) + 1,
