@@ -189,13 +189,28 @@ def main(settings: Settings) -> None:
             if best is None or evaluations[-1].validation_loss < best.validation_loss:
                 best, classifier = evaluations[-1], trained
 
-        # 6. The export, asked the same questions as the model.
+        # 6. The export, with what was measured in its model card, asked the same questions as the model.
+        measured = best.result.metrics
         export = serving.export(
             classifier,
             tokenizer,
             folder / "serving" / "reviews",
             max_length=settings.max_length,
             temperature=best.result.temperature,
+            figures={
+                "Measured on the test rows": {
+                    "rows": measured.num_rows,
+                    "accuracy": measured.accuracy,
+                    "accuracy, 95 % interval": "{:.3f} to {:.3f}".format(*measured.accuracy_interval),
+                    "macro F1": measured.macro_f1,
+                    **{f"F1 of {name}": each.f1 for name, each in measured.per_class.items()},
+                    "log loss, nats": measured.log_loss,
+                    "expected calibration error": best.result.ece_after,
+                    "expected calibration error before the temperature": best.result.ece_before,
+                },
+                "Data": {f"{name} reviews": len(part.labels) for name, part in parts.items()},
+                "Settings": {**dataclasses.asdict(settings), "exported seed": best.result.seed},
+            },
         )
         difference = serving.largest_difference(export, test_texts[:64], best.probabilities_after[:64])
         print(f"\nexport    {export}, within {difference:.1e} of the model's answers on {len(test_texts[:64])} reviews")

@@ -113,6 +113,13 @@ def test_from_a_csv_to_an_answering_export_and_a_report(reviews, tmp_path, capsy
     served = tf.saved_model.load(str(out / "serving" / "reviews" / "1")).signatures["serving_default"]
     answer = served(text=tf.constant(["I love it", "It crashes"]))
     assert {label.decode() for label in answer["label"].numpy()} <= {"negative", "neutral", "positive"}
+    # Its model card states what was measured of the exported seed.
+    card = (out / "serving" / "reviews" / "1" / "model_card.md").read_text(encoding="utf-8")
+    shown = re.search(r"\| exported seed \| (\d) \|", card).group(1)
+    exported = next(seed for seed in metrics["seeds"] if seed["seed"] == int(shown))
+    assert f"| accuracy | {exported['metrics']['accuracy']:.4g} |" in card
+    assert f"| expected calibration error | {exported['ece_after']:.4g} |" in card
+    assert "| layer_decay | 0.8 |" in card
     before = sorted((path, path.stat().st_mtime_ns) for path in out.rglob("*"))
     with pytest.raises(SystemExit, match="2"):
         run(*flags)
