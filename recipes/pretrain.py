@@ -180,7 +180,7 @@ def main(settings: Settings) -> None:
                 raise
             diverged, history = error, error.history
 
-        # 5. The checkpoint and the export.
+        # 5. The checkpoint, and the export with what was measured in its model card.
         outputs = {}
         if not diverged:
             checkpoint = folder / "checkpoint"
@@ -188,8 +188,21 @@ def main(settings: Settings) -> None:
                 # Left by a run that was killed after it, and may have had other settings.
                 shutil.rmtree(checkpoint)
             checkpoints.save(pretrainer, checkpoint, tokenizer=task.tokenizer)
+            reached = {name.removeprefix("val_"): each for name, each in history[-1].items() if name.startswith("val_")}
+            guesses = {
+                "loss of the tokens' frequencies": baselines.unigram_cross_entropy,
+                "accuracy of the most frequent token": baselines.majority_accuracy,
+            }
             export = serving.export_pretrainer(
-                pretrainer, task.tokenizer, folder / "serving" / "bert", max_length=settings.sequence_length
+                pretrainer,
+                task.tokenizer,
+                folder / "serving" / "bert",
+                max_length=settings.sequence_length,
+                figures={
+                    "Measured on held-out rows": {**reached, **guesses},
+                    "Corpus": {name: corpus.manifest["train"][name] for name in ("documents", "sentences", "tokens")},
+                    "Settings": {**dataclasses.asdict(settings), "steps": num_steps},
+                },
             )
             outputs = {"checkpoint": str(checkpoint), "SavedModel": str(export)}
 

@@ -119,6 +119,9 @@ def test_from_a_corpus_to_a_checkpoint_that_is_fine_tuned(corpus, checkpoint, tm
     # The SavedModel answers, and the checkpoint has learned weights and goes on to fine-tuning.
     served = tf.saved_model.load(str(out / "serving" / "bert" / "1")).signatures
     assert {"fill_mask", "next_sentence", "embed"} <= {*served}
+    card = (out / "serving" / "bert" / "1" / "model_card.md").read_text(encoding="utf-8")
+    assert f"| masked_lm_loss | {metrics['final']['val_masked_lm_loss']:.4g} |" in card
+    assert f"| loss of the tokens' frequencies | {metrics['baselines']['unigram_cross_entropy']:.4g} |" in card
     before, after = (checkpoints.load_pretrainer(folder) for folder in (checkpoint, out / "checkpoint"))
     assert np.abs(before.get_weights()[0] - after.get_weights()[0]).max() > 1e-3
     run("--encoder", out / "checkpoint", "--epochs", 1, "--max-length", 32, "--batch-size", 256, "--output",
