@@ -74,7 +74,7 @@ def test_an_export_is_served_by_the_command(tmp_path):
     config = tfbert.BertConfig(tokenizer.vocabulary_size, 6, 1, 2, 8)
     classifier = tfbert.BertClassifier(tfbert.BertEncoder(config), labels=("bad", "good"))
     export(classifier, tokenizer, tmp_path / "reviews", max_length=32)
-    (tmp_path / "batching.config").write_text("max_batch_size { value: 16 }")
+    (tmp_path / "batching.config").write_text("max_batch_size { value: 32 }")
     (tmp_path / "models.config").write_text(
         "model_config_list { config { name: 'mine' base_path: '/models/reviews' "
         "version_labels { key: 'stable' value: 1 } } }"
@@ -94,7 +94,7 @@ def test_an_export_is_served_by_the_command(tmp_path):
             lines.append(line)
             if line.startswith("ready"):
                 break
-        assert "max_batch_size=16" in lines[0]
+        assert "max_batch_size=32" in lines[0]
         assert str(tmp_path / "batching.config") in lines[0]
         url = lines[1].split()[1]
         assert url.endswith("/v1/models/mine")

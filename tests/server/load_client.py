@@ -1,14 +1,17 @@
 """Many clients at once against one server, in a process of its own: python load_client.py PORT, with JSON on stdin.
 
-Reads {"path", "clients", "requests", "bodies", "answers"}: each client asks on one connection, one body after the
-other; `answers` are, for each body, the answers that are right, one for each version. Writes as JSON the seconds of
-each request, how often each version answered, and what was wrong.
+Reads {"path", "clients", "requests", "until", "bodies", "answers"}: each client asks on one connection, one body after
+the other, until there were so many requests and the file `until`, where one is named, is there. `answers` are, for each
+body, the answers that are right, one for each version. Writes as JSON the seconds of each request, how often each
+version answered, and what was wrong.
 """
 
 import asyncio
+import itertools
 import json
 import sys
 import time
+from pathlib import Path
 
 
 async def ask(reader, writer, path, body):
@@ -31,11 +34,16 @@ def close(found, expected):
     return found == expected
 
 
-async def client(number, port, job, left, result):
-    """Ask until none is left."""
+def is_over(job, asked):
+    """Whether enough was asked."""
+    return asked >= job["requests"] and (not job.get("until") or Path(job["until"]).exists())
+
+
+async def client(port, job, numbers, result):
+    """Ask until it is over."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    while left:
-        i = left.pop() % len(job["bodies"])
+    while not is_over(job, number := next(numbers)):
+        i = number % len(job["bodies"])
         start = time.perf_counter()
         try:
             status, body = await ask(reader, writer, job["path"], job["bodies"][i].encode())
@@ -56,9 +64,9 @@ async def client(number, port, job, left, result):
 async def main(port, job):
     """Run all clients."""
     result = {"seconds": [], "versions": {}, "wrong": []}
-    left = list(range(job["requests"]))
+    numbers = itertools.count()
     start = time.perf_counter()
-    await asyncio.gather(*(client(number, port, job, left, result) for number in range(job["clients"])))
+    await asyncio.gather(*(client(port, job, numbers, result) for _ in range(job["clients"])))
     result["total_seconds"] = time.perf_counter() - start
     result["wrong"] = result["wrong"][:20]
     print(json.dumps(result))

@@ -17,22 +17,25 @@ from tfbert.data import sample_vocabulary
 from tfbert.serving import export
 
 CLIENT = Path(__file__).with_name("load_client.py")
-NUM_VERSIONS = 6
 WORDS = ["love", "this", "app", "it", "crashes", "after", "every", "update", "good", "slow", "ads", "please", "fix"]
 
 
 @pytest.fixture(scope="module")
 def versions(tmp_path_factory):
-    """A small classifier in versions that differ in temperature, so that each has its own probabilities."""
+    """Saves a small classifier's versions, which differ in temperature, so that each has its own probabilities."""
     tokenizer = tfbert.BertTokenizer(sample_vocabulary())
     config = tfbert.BertConfig.from_size("tiny", vocabulary_size=tokenizer.vocabulary_size)
     model = tfbert.BertClassifier(tfbert.BertEncoder(config), labels=("negative", "neutral", "positive"))
     rng = np.random.default_rng(0)
     model.set_weights([rng.normal(0, 0.3, weight.shape).astype("float32") for weight in model.get_weights()])
-    folder = tmp_path_factory.mktemp("saved")
-    for version in range(1, NUM_VERSIONS + 1):
-        export(model, tokenizer, folder, max_length=64, temperature=1.0 + version, version=version)
-    return folder
+    folder = tmp_path_factory.mktemp("saved") / "reviews"
+
+    def saved(version):
+        if not (folder / str(version)).exists():
+            export(model, tokenizer, folder, max_length=64, temperature=1.0 + version, version=version)
+        return folder / str(version)
+
+    return saved
 
 
 def texts(count):
@@ -40,12 +43,12 @@ def texts(count):
     return [" ".join(rng.choice(WORDS, rng.integers(5, 40))) for _ in range(count)]
 
 
-def job(versions, num_requests, rows, numbers):
+def job(versions, num_requests, rows, numbers, clients=64):
     """What the clients ask, and what each version answers, by the SavedModel itself."""
     asked = [texts(40)[i : i + rows] for i in range(40 - rows)]
     answers = {}
     for number in numbers:
-        run = tf.saved_model.load(str(versions / str(number))).signatures["serving_default"]
+        run = tf.saved_model.load(str(versions(number))).signatures["serving_default"]
         answers[number] = []
         for some in asked:
             found = run(text=tf.constant(some))
@@ -59,7 +62,7 @@ def job(versions, num_requests, rows, numbers):
             )
     return {
         "path": "/v1/models/reviews:predict",
-        "clients": 64,
+        "clients": clients,
         "requests": num_requests,
         "bodies": [json.dumps({"instances": some}) for some in asked],
         "answers": answers,
@@ -76,9 +79,6 @@ class Clients:
         self._process.stdin.write(json.dumps(work))
         self._process.stdin.close()
 
-    def at_work(self):
-        return self._process.poll() is None
-
     def result(self):
         found = json.loads(self._process.stdout.read())
         self._process.stdout.close()
@@ -92,12 +92,12 @@ def resident_megabytes(process):
 
 
 def land(versions, folder, number):
-    shutil.copytree(versions / str(number), folder / f".partial-{number}")
+    shutil.copytree(versions(number), folder / f".partial-{number}")
     (folder / f".partial-{number}").rename(folder / str(number))
 
 
 def batch_seconds(versions, rows=64):
-    run = tf.saved_model.load(str(versions / "1")).signatures["serving_default"]
+    run = tf.saved_model.load(str(versions(1))).signatures["serving_default"]
     batch = tf.constant(texts(rows))
     found = []
     for _ in range(12):
@@ -114,7 +114,8 @@ def test_many_clients_at_once(versions, server_process, tmp_path, num_requests):
     land(versions, folder, 1)
     work = job(versions, num_requests, 1, [1])
     with server_process(folder, "--port", 0) as server:
-        warm = Clients(server.port, {**work, "requests": 500}).result()
+        # Threads start and their memory is taken as requests first meet; then it stays.
+        warm = Clients(server.port, {**work, "requests": 500 + num_requests // 4}).result()
         assert not warm["wrong"]
         before = resident_megabytes(server.process)
         found = Clients(server.port, work).result()
@@ -128,28 +129,34 @@ def test_many_clients_at_once(versions, server_process, tmp_path, num_requests):
         f"\n{num_requests} requests of 64 clients in {found['total_seconds']:.1f} s: p50 {latency[0]:.1f} ms, p99 "
         f"{latency[1]:.1f} ms; a batch of 64 in process {full:.1f} ms; memory {before:.0f} MB, then {after:.0f} MB"
     )
-    assert after - before < 20
+    assert after - before < 40
 
 
-@pytest.mark.parametrize("num_requests", [1500, pytest.param(20_000, marks=pytest.mark.slow)])
-def test_versions_come_and_go_under_load(versions, server_process, tmp_path, num_requests):
+@pytest.mark.parametrize(
+    ("num_requests", "num_clients", "num_versions"), [(300, 8, 2), pytest.param(20_000, 64, 6, marks=pytest.mark.slow)]
+)
+def test_versions_come_and_go_under_load(versions, server_process, tmp_path, num_requests, num_clients, num_versions):
     folder = tmp_path / "reviews"
     folder.mkdir()
     land(versions, folder, 1)
-    work = job(versions, num_requests, 2, range(1, NUM_VERSIONS + 1))
+    over = tmp_path / "over"
+    work = {
+        **job(versions, num_requests, 2, range(1, num_versions + 1), num_clients),
+        "until": str(over),
+    }
     with server_process(folder, "--port", 0, "--poll-seconds", 0.1) as server:
         clients = Clients(server.port, work)
-        for number in range(2, NUM_VERSIONS + 1):
+        for number in range(2, num_versions + 1):
             land(versions, folder, number)
-            server.wait_for("reviews", number, "AVAILABLE")
+            server.wait_for("reviews", number, "AVAILABLE", 120)
             shutil.rmtree(folder / str(number - 1))
             server.wait_for("reviews", number - 1, "END")
-        landed_under_load = clients.at_work()
+        # The last one answers, too.
+        time.sleep(0.5)
+        over.touch()
         found = clients.result()
         assert server.end() == 0
     assert not found["wrong"]
-    assert sum(found["versions"].values()) == num_requests
-    print(f"\n{num_requests} requests, answered by versions {found['versions']}")
-    if num_requests >= 20_000:
-        assert landed_under_load
-        assert len(found["versions"]) == NUM_VERSIONS
+    assert sum(found["versions"].values()) >= num_requests
+    assert len(found["versions"]) == num_versions
+    print(f"\n{len(found['seconds'])} requests, answered by versions {found['versions']}")
