@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import random
@@ -120,6 +121,7 @@ def test_two_replicas_train_like_one(corpus, encoders, one_replica, tmp_path, mi
     check_equal(one_replica, steps.losses, history, [weight.numpy() for weight in pretrainer.weights])
 
 
+@pytest.mark.slow
 def test_two_workers_train_like_one(corpus, encoders, one_replica, tmp_path):
     ports = []
     for _ in range(2):
@@ -171,6 +173,7 @@ def check_same_end(undisturbed, disturbed, expected, answer):
         np.testing.assert_array_equal(first[name], second[name])
 
 
+@pytest.mark.slow
 def test_killed_it_goes_on_bit_for_bit(corpus, encoders, tmp_path):
     """Dropout on, two replicas, killed inside a round, twice."""
     expected = finish(start(corpus, encoders[0.1], tmp_path / "undisturbed", "mirrored", 0))
@@ -201,6 +204,22 @@ def test_two_phases_of_short_and_long_rows(corpus, encoders, tmp_path):
     _, history = task.train(10, tmp_path)
     assert [record["step"] for record in history] == [5, 10]
     assert "64 tokens" in task.describe(10)
+
+
+@pytest.mark.slow
+def test_next_sentences_are_learnt_where_they_can_be_told(tmp_path):
+    """Ten topics of seven words each: nine of ten random pairs can be told."""
+    rng = np.random.default_rng(0)
+    words = [a + b for a in "bcdfghklmnprst" for b in "aeiou"]
+    topics = [words[7 * topic : 7 * topic + 7] for topic in rng.integers(0, 10, 2000)]
+    documents = [" ".join(" ".join(rng.choice(topic, rng.integers(3, 7))) + "." for _ in range(4)) for topic in topics]
+    tokenizer = BertTokenizer([*SPECIAL_TOKENS, ".", *words])
+    prepare_corpus(documents, tokenizer, tmp_path / "corpus", sequence_lengths=(32,))
+    config = dataclasses.replace(job.small_config(tokenizer.vocabulary_size, 0.1), hidden_dim=64, intermediate_dim=128)
+    checkpoints.save(BertPretrainer(BertEncoder(config)), tmp_path / "encoder", tokenizer=tokenizer)
+    task = job.make_task(tmp_path / "corpus", tmp_path / "encoder", "cpu", batch_size=32, bias_correction=True)
+    _, history = task.train(900, tmp_path / "run")
+    assert history[-1]["val_next_sentence_balanced_accuracy"] > 0.8
 
 
 def test_objectives_and_optimizers(corpus, encoders, tmp_path):
