@@ -27,7 +27,7 @@ from tfbert.cli import run_recipe, setting
 from tfbert.errors import InputError
 
 # About 3 minutes on two CPU cores. Its reviews are too short to tell what follows.
-_SAMPLE_STEPS = 2000
+_SAMPLE_STEPS = 1800
 _SAMPLE_RATE = 1e-3
 _SAMPLE_OBJECTIVE = "none"
 

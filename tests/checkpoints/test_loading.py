@@ -91,6 +91,7 @@ def test_an_encoder_out_of_every_kind(models, tmp_path):
 
 SCRIPT = """
 import sys
+import time
 import tensorflow as tf
 from tfbert import checkpoints
 
@@ -99,7 +100,9 @@ def number(path, name):
 
 tf.constant(1.0) + 1.0
 before = number("/proc/self/status", "VmRSS"), number("/proc/self/io", "rchar")
+clock = time.monotonic(), time.process_time()
 model = checkpoints.load(sys.argv[1])
+print(f"{time.monotonic() - clock[0]:.1f} s, {time.process_time() - clock[1]:.1f} s of CPU", file=sys.stderr)
 size = model.count_params() * 4
 growth = (number("/proc/self/status", "VmHWM") - before[0]) * 1024
 print(growth / size, (number("/proc/self/io", "rchar") - before[1]) / size)
