@@ -30,7 +30,9 @@ def flags_of(recipe):
 
 
 def test_its_commands_have_such_flags(text):
-    commands = re.findall(r"(?:tfbert |recipes/)([a-z]+[-_][a-z]+|pretrain|serve)(?:\.py)?((?: [^\n`]*\\\n)*[^\n`]*)", text)
+    commands = re.findall(
+        r"(?:tfbert |recipes/)([a-z]+[-_][a-z]+|pretrain|serve)(?:\.py)?((?: [^\n`]*\\\n)*[^\n`]*)", text
+    )
     used = [(recipe, flag) for recipe, rest in commands for flag in FLAG.findall(rest)]
     assert {recipe for recipe, _ in used} >= {"finetune-reviews", "prepare-corpus", "pretrain", "convert-checkpoint"}
     assert [(recipe, flag) for recipe, flag in used if flag not in flags_of(recipe)] == []

@@ -127,6 +127,7 @@ def test_from_a_csv_to_an_answering_export_and_a_report(reviews, tmp_path, capsy
     assert sorted((path, path.stat().st_mtime_ns) for path in out.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_pre_training_first_on_the_text_of_the_training_reviews(reviews, tmp_path, capsys):
     folder, out = write_checkpoint(tmp_path / "bert"), tmp_path / "out"
     flags = ["--data", reviews, "--encoder", folder, "--max-length", 48, "--epochs", 1, "--freeze-embeddings"]

@@ -19,6 +19,7 @@ def test_the_bundled_files_are_made_again_byte_for_byte(tmp_path, capsys):
     assert sum(map(len, made.values())) < 700_000
 
 
+@pytest.mark.slow
 def test_the_rows_do_not_depend_on_the_process(tmp_path):
     # Hash randomisation and import order must not reach the texts.
     code = (
@@ -29,6 +30,7 @@ def test_the_rows_do_not_depend_on_the_process(tmp_path):
     assert len(answers) == 1
 
 
+@pytest.mark.slow
 def test_bad_arguments_end_with_status_2_and_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     for arguments in (["--output", str(tmp_path / "file")], ["--outptu", "x"]):

@@ -121,6 +121,7 @@ def flags_for(text, output, processes="2"):
 
 
 @pytest.mark.parametrize("processes", ["1", pytest.param("2", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_a_full_disk_leaves_whole_shards_and_the_same_command_goes_on(text, tmp_path, processes):
     """No file may grow past 500,000 bytes, as on a disk that is full: the largest shard cannot be written."""
     command = [*COMMAND, *flags_for(text, tmp_path / "out", processes), "--shard-megabytes", "1.5"]

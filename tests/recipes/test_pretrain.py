@@ -265,6 +265,7 @@ def stopped_at(step, flags, monkeypatch):
             run(*flags)
 
 
+@pytest.mark.slow
 def test_changed_settings_are_named_and_refused_unless_accepted(corpus, checkpoint, tmp_path, capsys, monkeypatch):
     flags = [*small(corpus, checkpoint), "--steps", 8, "--save-seconds", 0, "--output", tmp_path / "out"]
     stopped_at(2, flags, monkeypatch)
@@ -290,6 +291,7 @@ def test_changed_settings_are_named_and_refused_unless_accepted(corpus, checkpoi
     assert checkpoints.load_pretrainer(tmp_path / "out" / "checkpoint").count_params()
 
 
+@pytest.mark.slow
 def test_divergence_names_the_step_and_keeps_the_last_good_state(corpus, checkpoint, tmp_path, capsys):
     """The learning rate rises to 1e38: a weight of that size times another is no number."""
     out = tmp_path / "out"
@@ -316,6 +318,7 @@ def test_divergence_names_the_step_and_keeps_the_last_good_state(corpus, checkpo
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_full_disk(corpus, tmp_path):
     """No file may grow past 300,000 bytes, as on a disk that is full: the state cannot be written."""
     flags = [*map(str, small(corpus, "tiny")), "--steps", "2", "--output", str(tmp_path / "out")]

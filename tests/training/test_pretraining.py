@@ -193,6 +193,7 @@ def test_killed_at_ten_random_moments(corpus, encoders, tmp_path):
         check_same_end(tmp_path / "undisturbed", folder, expected, answer)
 
 
+@pytest.mark.slow
 def test_two_phases_of_short_and_long_rows(corpus, encoders, tmp_path):
     task = job.make_task(
         corpus, encoders[0.0], "cpu", long_sequence_length=64, long_share=0.4, long_batch_size=3, evaluations=2
@@ -222,6 +223,7 @@ def test_next_sentences_are_learnt_where_they_can_be_told(tmp_path):
     assert history[-1]["val_next_sentence_balanced_accuracy"] > 0.8
 
 
+@pytest.mark.slow
 def test_objectives_and_optimizers(corpus, encoders, tmp_path):
     task = job.make_task(
         corpus, encoders[0.1], "cpu", objective="none", optimizer="lamb", whole_words=True, max_ngram=2

@@ -44,7 +44,7 @@ def one_replica(batches):
         {"mirror": True},
         {"micro_batches": 3},
         {"mirror": True, "micro_batches": 2},
-        {"mirror": True, "micro_batches": 2, "jit_compile": True},
+        pytest.param({"mirror": True, "micro_batches": 2, "jit_compile": True}, marks=pytest.mark.slow),
         pytest.param({"jit_compile": True}, marks=pytest.mark.slow),
     ],
     ids=lambda options: "-".join(options),
@@ -292,6 +292,7 @@ print(json.dumps({"logs": {k: v[0] for k, v in logs.items()}, "weights": sum(wei
 """
 
 
+@pytest.mark.slow
 def test_two_workers_train_like_one():
     ports = []
     for _ in range(2):
