@@ -3,7 +3,7 @@
 After Devlin et al. 2019, section 3.1 and appendix A.2. The run can be killed at any moment and goes on with the same
 command, to the same weights.
 
-  python recipes/pretrain.py                                           the bundled synthetic sample, some 3 minutes
+  python recipes/pretrain.py                                           the bundled synthetic sample, some 4 minutes
   python recipes/pretrain.py --corpus CORPUS --encoder mini --minutes 15 --learning-rate 1e-3
   python recipes/pretrain.py --corpus CORPUS --encoder base --steps 1000000 --batch-size 256 --precision bfloat16 \\
       --long-sequence-length 512 --long-share 0.1
@@ -26,7 +26,7 @@ from pathlib import Path
 from tfbert.cli import run_recipe, setting
 from tfbert.errors import InputError
 
-# About 3 minutes on two CPU cores. Its reviews are too short to tell what follows.
+# About 4 minutes on two CPU cores. Its reviews are too short to tell what follows.
 _SAMPLE_STEPS = 1800
 _SAMPLE_RATE = 1e-3
 _SAMPLE_OBJECTIVE = "none"
