@@ -8,7 +8,7 @@ create_pretraining_data.py), unmasked: pairs and masks are drawn anew in each ep
   python recipes/prepare_corpus.py --data reviews.csv --text-columns content,replyContent --vocabulary FOLDER
 
 Plain text has a blank line between documents. FOLDER is a checkpoint of Google or transformers with its vocab.txt. Two
-CPU cores prepare 5 to 6 MB of English a second in less than 1.5 GB of memory, whatever the size of the corpus. A run
+CPU cores prepare some 5 MB of English a second in less than 1.5 GB of memory, whatever the size of the corpus. A run
 that was killed goes on with the same command.
 """
 

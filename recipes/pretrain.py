@@ -120,6 +120,7 @@ def main(settings: Settings) -> None:
             corpus = data.Corpus.open(settings.corpus)
             corpus.verify()
         token_counts = corpus.token_counts()
+        corpus_counts = {name: corpus.manifest["train"][name] for name in ("documents", "sentences", "tokens")}
 
         # 2. Devices, rows and model.
         task = Pretraining(
@@ -206,7 +207,7 @@ def main(settings: Settings) -> None:
                 max_length=settings.sequence_length,
                 figures={
                     "Measured on held-out rows": {**reached, **guesses},
-                    "Corpus": {name: corpus.manifest["train"][name] for name in ("documents", "sentences", "tokens")},
+                    "Corpus": corpus_counts,
                     "Settings": {**dataclasses.asdict(settings), "steps": num_steps},
                 },
             )
@@ -228,7 +229,7 @@ def main(settings: Settings) -> None:
             versions={"python": platform.python_version(), "hardware": task.placement.description}
             | {name: version(name) for name in ("tfbert", "tensorflow", "keras", "numpy")},
             outputs=outputs | {"metrics": str(folder / "metrics.json")},
-            corpus={name: corpus.manifest["train"][name] for name in ("documents", "sentences", "tokens")},
+            corpus=corpus_counts,
             non_finite_step=diverged.step if diverged else None,
         )
         evaluation.write_pretraining_report(folder / "report.html", report)
