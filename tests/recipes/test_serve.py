@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -79,9 +80,8 @@ def test_an_export_is_served_by_the_command(tmp_path):
         "model_config_list { config { name: 'mine' base_path: '/models/reviews' "
         "version_labels { key: 'stable' value: 1 } } }"
     )
-    command = [sys.executable, "-c", "from tfbert.cli import main; main()", "serve", tmp_path / "models.config"]
     process = subprocess.Popen(
-        [*command, "--port", "0"],
+        [Path(sys.executable).with_name("tfbert"), "serve", tmp_path / "models.config", "--port", "0"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -94,6 +94,8 @@ def test_an_export_is_served_by_the_command(tmp_path):
             lines.append(line)
             if line.startswith("ready"):
                 break
+        else:
+            pytest.fail(f"it ended: {process.communicate()[1]}")
         assert "max_batch_size=32" in lines[0]
         assert str(tmp_path / "batching.config") in lines[0]
         url = lines[1].split()[1]
@@ -113,6 +115,5 @@ def test_an_export_is_served_by_the_command(tmp_path):
         assert "model mine version 1 serves" in error
         assert "Traceback" not in error
     finally:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
+        process.kill()
+        process.communicate()
