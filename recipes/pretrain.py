@@ -179,9 +179,10 @@ def main(settings: Settings) -> None:
         callbacks = [samples]
         if settings.tensorboard:
             callbacks.append(keras.callbacks.TensorBoard(folder / "logs", update_freq="epoch"))
-        diverged = None
+        diverged = pairs = None
         try:
             pretrainer, history = task.train(num_steps, state, callbacks)
+            pairs = task.pair_accuracy(pretrainer)
         except DivergedError as error:
             if not error.history:
                 raise
@@ -207,6 +208,7 @@ def main(settings: Settings) -> None:
                 max_length=settings.sequence_length,
                 figures={
                     "Measured on held-out rows": {**reached, **guesses},
+                    **({"Sentence pairs made anew of held-out rows": dataclasses.asdict(pairs)} if pairs else {}),
                     "Corpus": corpus_counts,
                     "Settings": {**dataclasses.asdict(settings), "steps": num_steps},
                 },
@@ -225,6 +227,7 @@ def main(settings: Settings) -> None:
             unigram_cross_entropy=baselines.unigram_cross_entropy,
             majority_accuracy=baselines.majority_accuracy,
             held_out_label_counts=baselines.label_counts,
+            pair_accuracy=pairs,
             settings=dataclasses.asdict(settings),
             versions={"python": platform.python_version(), "hardware": task.placement.description}
             | {name: version(name) for name in ("tfbert", "tensorflow", "keras", "numpy")},

@@ -93,7 +93,9 @@ def test_settings_come_from_flags_and_tensorflow_starts_quietly(tmp_path):
     ("arguments", "message"),
     [
         (["--how", "input"], "error: the rule; what came; what to do\n"),
-        (["--how", "disk"], "error: /some/file: No space left on device. Free some space"),
+        pytest.param(
+            ["--how", "disk"], "error: /some/file: No space left on device. Free some space", marks=pytest.mark.slow
+        ),
         (["--how", "limit"], "I/O error: File too large (os error 27). Free some space and run the command again.\n"),
         (["--hwo", "well"], "unrecognized arguments: --hwo"),
         (["--tim", "3"], "unrecognized arguments: --tim"),
@@ -108,6 +110,7 @@ def test_mistakes_exit_with_status_2_and_no_traceback(tmp_path, arguments, messa
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_our_own_defects_keep_their_traceback(tmp_path):
     done = recipe(tmp_path, "--how", "defect")
     assert done.returncode == 1

@@ -16,6 +16,7 @@ def text():
     return README.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_python_runs(text, tmp_path):
     (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, cwd=tmp_path, check=False)

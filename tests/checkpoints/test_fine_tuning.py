@@ -1,6 +1,7 @@
 """A folder of each format goes into fine-tuning, with its vocabulary and to the same start."""
 
 import numpy as np
+import pytest
 from folders import make_model
 
 from tfbert.checkpoints import load_tokenizer, save
@@ -13,6 +14,7 @@ from tfbert.training.text_classification import TextClassification
 TEXTS = ["I love it", "It crashes", "Great app, thank you", "Does not open anymore"] * 4
 
 
+@pytest.mark.slow
 def test_every_format_starts_alike_and_trains(tmp_path):
     tokenizer = BertTokenizer(sample_vocabulary())
     encoder = make_model("encoder", vocabulary_size=tokenizer.vocabulary_size, num_layers=1)

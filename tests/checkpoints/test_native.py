@@ -57,6 +57,7 @@ def test_the_tied_table_is_stored_once(tmp_path):
     assert shapes.count((7, 6)) == 1
 
 
+@pytest.mark.slow
 def test_reading_needs_no_tensorflow(tmp_path):
     save(make_model("pretrainer"), tmp_path / "mine")
     script = (

@@ -170,6 +170,7 @@ def test_a_small_corpus_starts_no_processes(tokenizer, tmp_path, monkeypatch):
         prepare_corpus(reviews(50), tokenizer, tmp_path / "many", processes=2, shard_megabytes=0.001)
 
 
+@pytest.mark.slow
 def test_processes_make_the_same_folder(tokenizer, tmp_path):
     """Real processes, more of them than pieces in flight; nothing of them is left behind."""
     for name, processes in (("one", 1), ("two", 2)):

@@ -83,6 +83,21 @@ def test_an_epoch_has_each_planned_row_once(made, inputs):
     assert inputs.num_rows == plain.num_rows
 
 
+def test_a_row_has_the_same_number_in_each_epoch(made):
+    plain = make_inputs(made, "none", numbered=True)
+    texts = {}
+    for epoch in (0, 1):
+        first = sum(plain.steps_in_epoch(each) for each in range(epoch))
+        numbers = []
+        for batch in read(plain.dataset(first, plain.steps_in_epoch(epoch))):
+            for number, row in zip(batch["row_numbers"], unmasked(batch), strict=True):
+                numbers.append(number)
+                # A text that is too long is cut at either end, so what counts is its document.
+                assert texts.setdefault(number, row[1] // 1000) == row[1] // 1000
+        assert sorted(numbers) == list(range(plain.num_rows))
+    assert len(set(texts.values())) > 100
+
+
 def test_the_next_epoch_and_another_seed_draw_anew_and_a_replay_the_same(made, inputs):
     steps = inputs.steps_in_epoch(0)
     first = read(inputs.dataset(0, steps))

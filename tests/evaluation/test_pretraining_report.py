@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from tfbert.errors import InputError
-from tfbert.evaluation import balanced_accuracy_interval, write_metrics
+from tfbert.evaluation import PairAccuracy, balanced_accuracy_interval, write_metrics
 from tfbert.evaluation.pretraining_report import comparisons, verdict
+from tfbert.evaluation.pretraining_report_page import render_pretraining_page
 
 
 def test_the_verdict_stands_beside_its_baselines(pretraining_report):
@@ -18,6 +19,21 @@ def test_the_verdict_stands_beside_its_baselines(pretraining_report):
         f"loss {last['val_masked_lm_loss']:.3f}, {below:.1%} below the unigram level (6.210). Next sentence "
         f"prediction: balanced accuracy {last['val_next_sentence_balanced_accuracy']:.1%} "
         f"({low:.1%} to {high:.1%}), chance 50%."
+    )
+
+
+def test_pairs_made_for_the_last_figure_are_what_counts(pretraining_report_maker):
+    pairs = PairAccuracy(0.52, 0.507, 0.533, 9990, 999)
+    report = pretraining_report_maker(pair_accuracy=pairs)
+    assert verdict(report).endswith(
+        "Next sentence prediction: balanced accuracy 52.0% (50.7% to 53.3%, from 9,990 pairs of 999 rows), chance 50%."
+    )
+    assert report.to_metrics()["pair_accuracy"] == pairs
+    assert report.findings() == []
+    (found,) = replace(report, pair_accuracy=replace(pairs, low=0.499)).findings()
+    assert "balanced accuracy 0.520, 95% interval 0.499 to 0.533" in found.what
+    assert "With 9,990 pairs made anew of 999 held-out rows it is 52.0%, 50.7% to 53.3%" in render_pretraining_page(
+        report
     )
 
 
@@ -63,7 +79,7 @@ def test_the_metrics_come_back_from_json(tmp_path, pretraining_report):
     assert found["final"] == pretraining_report.last
     assert found["baselines"]["unigram_cross_entropy"] == 6.21
     assert found["statistics"]["masked"] == {"value": 0.1561, "standard_error": 0.0002, "declared": 0.1561}
-    assert found["next_sentence_interval"] == list(pretraining_report.pair_interval(pretraining_report.last))
+    assert found["pair_accuracy"] is None
     assert found["findings"] == []
 
 
@@ -72,7 +88,6 @@ def test_findings_are_of_the_whole_report(pretraining_report_maker):
     levels = [one.level for one in report.findings()]
     assert levels == ["error", "warning"]
     assert [one.level for one in report.to_metrics()["findings"]] == levels
-    assert pretraining_report_maker("none").to_metrics()["next_sentence_interval"] is None
 
 
 @pytest.mark.parametrize(

@@ -215,6 +215,7 @@ assert len(outputs["hidden_states"]) == 4 and encoder.config.dropout_rate == 0.5
 """
 
 
+@pytest.mark.slow
 def test_keras_file_in_a_fresh_process(encoder, tmp_path):
     inputs = make_inputs()
     encoder.save(tmp_path / "encoder.keras")
@@ -257,6 +258,7 @@ compare(golden / "google_checkpoint")
 """
 
 
+@pytest.mark.slow
 def test_runs_under_jax_where_tensorflow_cannot_be_imported(golden):
     result = subprocess.run(
         [sys.executable, "-c", WITHOUT_TENSORFLOW, str(golden)],

@@ -269,6 +269,7 @@ def test_bad_settings_are_one_line_and_leave_nothing(flags, message, tmp_path, c
     refused(flags, message, tmp_path, capsys)
 
 
+@pytest.mark.slow
 def test_a_full_disk(reviews, tmp_path):
     """No file may grow past 300,000 bytes, as on a disk that is full: the state cannot be written."""
     done = subprocess.run(

@@ -77,6 +77,7 @@ def files(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_from_a_corpus_to_a_checkpoint_that_is_fine_tuned(corpus, checkpoint, tmp_path, capsys):
     out = tmp_path / "out"
     flags = [*small(corpus, checkpoint), "--steps", 20, "--tensorboard", "--output", out]
@@ -111,6 +112,9 @@ def test_from_a_corpus_to_a_checkpoint_that_is_fine_tuned(corpus, checkpoint, tm
     assert [record["step"] for record in metrics["history"]] == [10, 20]
     assert [sample["step"] for sample in metrics["samples"]] == [0, 10, 20]
     assert metrics["final"]["val_masked_lm_loss"] < np.log(1513) - 1
+    pairs = metrics["pair_accuracy"]
+    assert pairs["num_pairs"] > pairs["num_texts"] > 10
+    assert f"from {pairs['num_pairs']:,} pairs of {pairs['num_texts']:,} rows" in metrics["verdict"]
     page = (out / "report.html").read_text(encoding="utf-8")
     for finding in metrics["findings"]:
         assert finding["what"] in page
@@ -121,6 +125,7 @@ def test_from_a_corpus_to_a_checkpoint_that_is_fine_tuned(corpus, checkpoint, tm
     assert {"fill_mask", "next_sentence", "embed"} <= {*served}
     card = (out / "serving" / "bert" / "1" / "model_card.md").read_text(encoding="utf-8")
     assert f"| masked_lm_loss | {metrics['final']['val_masked_lm_loss']:.4g} |" in card
+    assert f"| num_pairs | {pairs['num_pairs']:.4g} |" in card
     assert f"| loss of the tokens' frequencies | {metrics['baselines']['unigram_cross_entropy']:.4g} |" in card
     before, after = (checkpoints.load_pretrainer(folder) for folder in (checkpoint, out / "checkpoint"))
     assert np.abs(before.get_weights()[0] - after.get_weights()[0]).max() > 1e-3

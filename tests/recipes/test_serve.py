@@ -70,6 +70,7 @@ def test_without_the_extra(model, capsys, monkeypatch):
     assert "pip install 'tfbert[serve]'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_export_is_served_by_the_command(tmp_path):
     tokenizer = tfbert.BertTokenizer(sample_vocabulary())
     config = tfbert.BertConfig(tokenizer.vocabulary_size, 6, 1, 2, 8)

@@ -77,6 +77,7 @@ def test_what_runs_is_answered_before_the_end(server, number):
         server.ask("GET", "/")
 
 
+@pytest.mark.slow
 def test_the_end_while_models_are_loaded(server_process, numbered):
     starting = server_process(numbered, "--port", 0)
     for line in starting.process.stdout:

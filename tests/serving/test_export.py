@@ -148,6 +148,7 @@ def test_saved_model_cli_runs_it(exported, tokenizer, tmp_path):
     np.testing.assert_allclose(np.load(tmp_path / "probabilities.npy"), wanted, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_classifier_built_under_a_strategy(tokenizer, make_classifier, tmp_path):
     model = make_classifier(pick_placement("mirrored").strategy)
     path = export(model, tokenizer, tmp_path / "m", version=4)

@@ -70,6 +70,7 @@ def c_program(tmp_path_factory):
     return folder / "ask"
 
 
+@pytest.mark.slow
 def test_a_c_program_asks_it(exported, tokenizer, c_program):
     model, path = exported
     signature = graph_of(path).signature_def["serving_default"]

@@ -172,6 +172,7 @@ def test_embeddings_are_the_pooled_output(exported, signatures, tokenizer):
         np.testing.assert_allclose(row, pooled[0], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_moved_into_a_process_that_knows_tensorflow_alone(exported, tokenizer, tmp_path):
     model, path = exported
     moved = shutil.copytree(path, tmp_path / "elsewhere" / "7")

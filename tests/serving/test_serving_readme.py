@@ -58,6 +58,7 @@ def section(text, name):
     return re.search(rf"^## {name}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL).group(1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SIGNATURES)
 def test_every_signature_has_lines_that_are_answered(asked, name):
     (preamble,) = re.findall(r"```python\n(import.*?)```", asked, re.DOTALL)

@@ -45,6 +45,7 @@ def test_the_loss_is_measured_and_stated(undecided, exported, tokenizer, tmp_pat
     assert not (tmp_path / "n").exists()
 
 
+@pytest.mark.slow
 def test_a_pretrainer_fills_masks_with_what_is_kept(exported_pretrainer, tokenizer, tmp_path):
     texts = ["I love this [MASK] app!", "[MASK] crashes", "fix. " * 60 + "[MASK]"]
     weights = SmallerWeights("bfloat16", texts, ["good", "it", "this"], largest_drop=0.9)

@@ -260,6 +260,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.slow
 def test_saved_model_in_a_fresh_process(tmp_path, small):
     class Server(tf.Module):
         def __init__(self):

@@ -43,6 +43,7 @@ def pretrained(texts, tokenizer, encoder, folder, epochs=2, **options):
     return pretrain_on_texts(texts, tokenizer, str(encoder), placement, folder, **options)
 
 
+@pytest.mark.slow
 def test_texts_become_a_checkpoint_that_knows_them_better(texts, tokenizer, encoder, tmp_path, capsys):
     checkpoint, last = pretrained(texts, tokenizer, encoder, tmp_path)
     printed = capsys.readouterr().out

@@ -96,6 +96,7 @@ def check_equal(one_replica, losses, history, weights):
         np.testing.assert_allclose(weight, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_learns_and_says_where_it_is(one_replica):
     losses, history, _ = one_replica
     assert len(losses) == job.STEPS
@@ -108,6 +109,7 @@ def test_learns_and_says_where_it_is(one_replica):
     assert history[-1]["val_masked_lm_loss"] < history[0]["val_masked_lm_loss"] - 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("micro_batches", [1, 3])
 def test_two_replicas_train_like_one(corpus, encoders, one_replica, tmp_path, micro_batches):
     """Masks differ in number from replica to replica; 50 steps, an odd last batch in each epoch."""
@@ -223,6 +225,28 @@ def test_next_sentences_are_learnt_where_they_can_be_told(tmp_path):
     assert history[-1]["val_next_sentence_balanced_accuracy"] > 0.8
 
 
+def test_pairs_are_made_anew_of_held_out_rows(corpus, encoders):
+    task = job.make_task(corpus, encoders[0.0], "cpu", evaluation_rows=40)
+    inputs = task.held_out_batches().inputs
+
+    def guess(batch, training):
+        assert not training
+        odd = keras.ops.sum(batch["token_ids"], axis=-1) % 2
+        return {"next_sentence_logits": keras.ops.one_hot(odd, 2)}
+
+    found = task.pair_accuracy(guess)
+    guesses, labels = [], []
+    for batch in inputs.dataset(0, -(-5 * 40 // inputs.batch_size)):
+        guesses += (batch["token_ids"].numpy().sum(axis=-1) % 2).tolist()
+        labels += batch["next_sentence_labels"].numpy().tolist()
+    guesses, labels = np.array(guesses), np.array(labels)
+    recalls = [np.mean(guesses[labels == label] == label) for label in (0, 1)]
+    assert found.balanced_accuracy == pytest.approx(np.mean(recalls), abs=1e-9)
+    assert found.num_pairs == len(labels) > inputs.num_rows
+    assert found.num_texts == inputs.num_rows
+    assert job.make_task(corpus, encoders[0.0], "cpu", objective="none").pair_accuracy(guess) is None
+
+
 @pytest.mark.slow
 def test_objectives_and_optimizers(corpus, encoders, tmp_path):
     task = job.make_task(
@@ -235,6 +259,7 @@ def test_objectives_and_optimizers(corpus, encoders, tmp_path):
     assert "val_next_sentence_balanced_accuracy" in history[-1]
 
 
+@pytest.mark.slow
 def test_minutes_become_steps_that_a_resumed_run_keeps(corpus, encoders, tmp_path):
     task = job.make_task(corpus, encoders[0.0], "cpu")
     steps = task.steps_of_minutes(0.02, tmp_path)

@@ -58,7 +58,8 @@ def finish(process):
     return out.splitlines()
 
 
-@pytest.mark.parametrize("policy", ["float32", pytest.param("mixed_float16", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
 def test_killed_inside_an_epoch_it_goes_on_bit_for_bit(tmp_path, policy):
     """Dropout on, unequal weights, an odd last batch, two replicas; killed in the second epoch, after a save."""
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"

@@ -179,6 +179,7 @@ def test_replicas_and_micro_batches_draw_different_dropout():
         assert np.abs(first - second).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_regularization_is_counted_once():
     x, y, _ = next(iter(toy.rows(7).training_dataset(1)))
 

@@ -43,6 +43,7 @@ def test_rows_hold_the_tokens_without_padding(tokenizer, reviews):
     assert lengths.max() > 32
 
 
+@pytest.mark.slow
 def test_two_replicas_and_micro_batches_train_like_one(tokenizer, reviews, tmp_path):
     """The classifier itself, dropout off: 4 steps, class weights, layer-wise rates."""
     weights = []
@@ -75,6 +76,7 @@ def test_frozen_parts_stay(tokenizer, reviews, tmp_path):
     assert moved == [False, False, True, True]
 
 
+@pytest.mark.slow
 def test_layer_decay_slows_the_lower_layers(tokenizer, reviews, tmp_path):
     def movement(decay):
         configured = task(tokenizer, layer_decay=decay)
@@ -96,6 +98,7 @@ def test_class_weights_balance(tokenizer):
     assert task(tokenizer)._weights(labels) is None
 
 
+@pytest.mark.slow
 def test_seeds_fix_everything(tokenizer, reviews, tmp_path):
     runs = [
         learned(task(tokenizer), reviews, tmp_path / str(i), seed=seed)[1].get_weights()

@@ -40,7 +40,8 @@ class PretrainingInputs:
 
     Elements are dicts of `token_ids`, `segment_ids`, `padding_mask`, int32 (batch, length); `mask_positions`,
     `mask_ids` int32 and `mask_weights` float32 (batch, slots); and, unless the objective is "none",
-    `next_sentence_labels` int32 (batch,). The length is that of the longest row rounded up to 8; the slots are what
+    `next_sentence_labels` int32 (batch,); where it is `numbered`, `row_numbers` int64 (batch,), of the planned rows in
+    the corpus, the same in each epoch. The length is that of the longest row rounded up to 8; the slots are what
     `Masking.num_slots` says for it.
 
     Args:
@@ -51,6 +52,7 @@ class PretrainingInputs:
         split: "train" or "held_out".
         seed: fixes all.
         open_shards: how many shards are open at most, at least 2.
+        numbered: see above.
 
     Raises:
         InputError: the split has no rows of that length, or a single document where the objective needs another.
@@ -63,6 +65,7 @@ class PretrainingInputs:
     split: str = "train"
     seed: int = 0
     open_shards: int = 4
+    numbered: bool = False
 
     def __post_init__(self):
         if self.batch_size < 1 or self.open_shards < 2:
@@ -196,15 +199,17 @@ class PretrainingInputs:
         @tf.autograph.experimental.do_not_convert
         def make(batch):
             rows = opened["rows"][batch * self.batch_size : (batch + 1) * self.batch_size]
+            numbers = tf.gather(opened["shards"].row_numbers, rows)
             draws = tf.map_fn(
                 lambda number: tf.random.stateless_uniform(
                     [sum(num_draws)], tf.stack([opened["key"], number]), alg="philox"
                 ),
-                tf.gather(opened["shards"].row_numbers, rows),
+                numbers,
                 fn_output_signature=tf.float32,
             )
             pair_draws, mask_draws = tf.split(draws, num_draws, axis=1)
-            return self.masking(self.pairs(opened["shards"], tf.cast(rows, tf.int64), pair_draws), mask_draws)
+            made = self.masking(self.pairs(opened["shards"], tf.cast(rows, tf.int64), pair_draws), mask_draws)
+            return {**made, "row_numbers": numbers} if self.numbered else made
 
         return tf.data.Dataset.from_tensor_slices(opened["batches"]).map(make, num_parallel_calls=NUM_THREADS)
 

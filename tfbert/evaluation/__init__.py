@@ -20,6 +20,7 @@ from tfbert.evaluation.classification import (
 )
 from tfbert.evaluation.held_out_baselines import HeldOutBaselines, rows_summary
 from tfbert.evaluation.mistakes import Mistake, most_confident_mistakes
+from tfbert.evaluation.pair_accuracy import PairAccuracy
 from tfbert.evaluation.pair_and_mask_statistics import Measured, PairAndMaskStatistics
 from tfbert.evaluation.pretraining_baselines import (
     balanced_accuracy_interval,
@@ -43,6 +44,7 @@ __all__ = [
     "HeldOutBaselines",
     "Measured",
     "Mistake",
+    "PairAccuracy",
     "PairAndMaskStatistics",
     "PretrainingReport",
     "ReliabilityBin",

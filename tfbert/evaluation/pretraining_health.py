@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tfbert.evaluation.pair_accuracy import PairAccuracy
 from tfbert.evaluation.pair_and_mask_statistics import PairAndMaskStatistics
 from tfbert.evaluation.pretraining_baselines import balanced_accuracy_interval
 
@@ -37,6 +38,7 @@ def health(
     total_steps: int,
     unigram_cross_entropy: float,
     held_out_label_counts: tuple[int, int] | None = None,
+    pair_accuracy: PairAccuracy | None = None,
     non_finite_step: int | None = None,
 ) -> list[Finding]:
     """Return what is wrong with a run so far; nothing where it is healthy. The errors come first.
@@ -47,6 +49,7 @@ def health(
         total_steps: steps planned. Before `PATIENCE` of them are done a model may still stand at its baselines.
         unigram_cross_entropy: in nats, on the held-out masks.
         held_out_label_counts: held-out rows of label 0 and label 1, where there is a sentence objective.
+        pair_accuracy: of the trained model; it is judged in place of the last record's.
         non_finite_step: the step whose loss was not finite, where training stopped.
     """
     findings = [_non_finite(non_finite_step)] if non_finite_step is not None else []
@@ -57,7 +60,10 @@ def health(
         accuracy = last["val_next_sentence_balanced_accuracy"]
         findings += _too_good(accuracy)
         if last["step"] >= PATIENCE * total_steps:
-            findings += _at_chance(accuracy, held_out_label_counts, last["step"])
+            low, high = balanced_accuracy_interval([accuracy, accuracy], held_out_label_counts)
+            if pair_accuracy:
+                accuracy, low, high = pair_accuracy.balanced_accuracy, pair_accuracy.low, pair_accuracy.high
+            findings += _at_chance(accuracy, low, high, last["step"])
     return findings + (_rows(statistics) if statistics is not None else [])
 
 
@@ -83,8 +89,7 @@ def _at_unigram(loss: float, unigram: float, step: float) -> list[Finding]:
     ]
 
 
-def _at_chance(accuracy: float, counts: tuple[int, int], step: float) -> list[Finding]:
-    low, high = balanced_accuracy_interval([accuracy, accuracy], counts)
+def _at_chance(accuracy: float, low: float, high: float, step: float) -> list[Finding]:
     if low > 0.5:
         return []
     return [

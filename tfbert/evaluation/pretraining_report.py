@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tfbert.errors import InputError
+from tfbert.evaluation.pair_accuracy import PairAccuracy
 from tfbert.evaluation.pair_and_mask_statistics import PairAndMaskStatistics
 from tfbert.evaluation.pretraining_baselines import balanced_accuracy_interval
 from tfbert.evaluation.pretraining_health import Finding, health
@@ -46,6 +47,7 @@ class PretrainingReport:
         versions: package (and hardware) name to version.
         outputs: what lies where, for example "checkpoint" to its path.
         corpus: what the model was trained on, from a fact's name to its value.
+        pair_accuracy: of the trained model, on more pairs than an evaluation looks at; None where it was not measured.
         non_finite_step: the step whose loss was not finite, where training stopped; else None.
     """
 
@@ -63,6 +65,7 @@ class PretrainingReport:
     versions: Mapping[str, str]
     outputs: Mapping[str, str]
     corpus: Mapping[str, Any] = field(default_factory=dict)
+    pair_accuracy: PairAccuracy | None = None
     non_finite_step: int | None = None
 
     def __post_init__(self):
@@ -96,7 +99,7 @@ class PretrainingReport:
         return self.history[-1]
 
     def pair_interval(self, record: Mapping[str, float]) -> tuple[float, float]:
-        """The 95 % interval of a record's held-out balanced accuracy, the widest where the recalls are not known."""
+        """The 95 % interval of an evaluation's balanced accuracy, the widest, since the recalls are not known."""
         accuracy = record[_NEEDED_OF_PAIRS]
         return balanced_accuracy_interval([accuracy, accuracy], self.held_out_label_counts or ())
 
@@ -108,6 +111,7 @@ class PretrainingReport:
             total_steps=self.total_steps,
             unigram_cross_entropy=self.unigram_cross_entropy,
             held_out_label_counts=self.held_out_label_counts,
+            pair_accuracy=self.pair_accuracy,
             non_finite_step=self.non_finite_step,
         )
 
@@ -120,7 +124,7 @@ class PretrainingReport:
             "total_steps": self.total_steps,
             "non_finite_step": self.non_finite_step,
             "final": self.last,
-            "next_sentence_interval": self.pair_interval(self.last) if self.has_pairs else None,
+            "pair_accuracy": self.pair_accuracy,
             "baselines": {
                 "unigram_cross_entropy": self.unigram_cross_entropy,
                 "majority_accuracy": self.majority_accuracy,
@@ -195,9 +199,14 @@ def verdict(report: PretrainingReport) -> str:
         f"{loss:.3f}, {abs(1 - loss / unigram):.1%} {side} the unigram level ({unigram:.3f})."
     )
     if report.has_pairs:
-        low, high = report.pair_interval(last)
+        accuracy, (low, high) = last[_NEEDED_OF_PAIRS], report.pair_interval(last)
+        pairs = report.pair_accuracy
+        if pairs:
+            accuracy, low, high = pairs.balanced_accuracy, pairs.low, pairs.high
         words += (
-            f" {OBJECTIVES[report.objective].capitalize()}: balanced accuracy {last[_NEEDED_OF_PAIRS]:.1%} "
-            f"({low:.1%} to {high:.1%}), chance 50%."
+            f" {OBJECTIVES[report.objective].capitalize()}: balanced accuracy {accuracy:.1%} "
+            f"({low:.1%} to {high:.1%}"
+            + (f", from {pairs.num_pairs:,} pairs of {pairs.num_texts:,} rows" if pairs else "")
+            + "), chance 50%."
         )
     return words

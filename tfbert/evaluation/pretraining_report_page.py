@@ -60,6 +60,11 @@ def _comparisons(report: PretrainingReport) -> str:
             "For the pairs: the commoner label. Balanced accuracy weighs both labels alike, so a constant answer has "
             f"50%; its 95% interval here, from the number of held-out rows, is {low:.1%} to {high:.1%}."
         )
+        if pairs := report.pair_accuracy:
+            notes.append(
+                f"With {pairs.num_pairs:,} pairs made anew of {pairs.num_texts:,} held-out rows it is "
+                f"{pairs.balanced_accuracy:.1%}, {pairs.low:.1%} to {pairs.high:.1%} (rows count, not pairs)."
+            )
     names = ["At the last evaluation", "Training", "Held out", "Baseline", "Gap"]
     return "".join(f"<p>{escape(note)}</p>" for note in notes) + table("", names, rows)
 

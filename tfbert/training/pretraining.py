@@ -20,6 +20,7 @@ from tfbert.data.masking import Masking
 from tfbert.data.records import Corpus
 from tfbert.data.sentence_pairs import SentencePairs
 from tfbert.errors import InputError
+from tfbert.evaluation.pair_accuracy import PairAccuracy
 from tfbert.models.encoder import BertEncoder
 from tfbert.models.pretrainer import BertPretrainer
 from tfbert.tokenization.tokenizer import BertTokenizer
@@ -34,6 +35,10 @@ from tfbert.training.strategies import Placement
 OPTIMIZERS = ("adamw", "lamb")
 # Masks of the held-out rows are drawn with a seed of their own, so that they are the same in every run.
 _EVALUATION_SEED = 20_181_011
+# For the last figure of the pairs: how often a held-out row is paired at most, since a small corpus has few of them,
+# and the pairs in all, in times of what an evaluation looks at.
+_PAIR_DRAWS = 10
+_PAIR_LOOKS = 5
 _CALIBRATION_SECONDS = 10.0
 _TRACING_STEPS = 3
 
@@ -205,6 +210,25 @@ class Pretraining:
     def held_out_rows(self) -> list[dict[str, np.ndarray]]:
         """Return the rows of every evaluation as NumPy batches."""
         return _arrays(self.held_out_batches().evaluation_dataset())
+
+    def pair_accuracy(self, pretrainer: BertPretrainer) -> PairAccuracy | None:
+        """Return how well held-out pairs are told apart; None without a sentence objective.
+
+        Each held-out row is paired up to 10 times, anew each time, in at most 5 x `evaluation_rows` pairs.
+        """
+        if self.objective == "none":
+            return None
+        inputs = dataclasses.replace(self._inputs("held_out", self.sequence_length), numbered=True)
+        steps = sum(inputs.steps_in_epoch(epoch) for epoch in range(_PAIR_DRAWS))
+        logits = tf.function(
+            lambda batch: pretrainer(batch, training=False)["next_sentence_logits"], reduce_retracing=True
+        )
+        guesses, labels, rows = [], [], []
+        for batch in inputs.dataset(0, min(steps, -(-_PAIR_LOOKS * self.evaluation_rows // self.batch_size))):
+            rows.append(batch.pop("row_numbers").numpy())
+            labels.append(batch["next_sentence_labels"].numpy())
+            guesses.append(logits(batch).numpy().argmax(axis=-1))
+        return PairAccuracy.measure(*(np.concatenate(each) for each in (guesses, labels, rows)))
 
     def steps_of_epochs(self, epochs: int) -> int:
         """Return the steps that `epochs` passes over the rows take, rounded up to a multiple of `evaluations`."""
