@@ -2,6 +2,8 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,27 @@ def test_shards_are_those_that_this_process_makes_and_few_pieces_wait(tmp_path):
         assert (shard.token_counts == expected_shard.token_counts).all()
 
 
+UNGUARDED = """
+import sys
+from tfbert import BertTokenizer, data
+
+tokenizer = BertTokenizer(data.sample_vocabulary())
+data.prepare_corpus(data.DocumentFiles(["sample"]), tokenizer, sys.argv[1], shard_megabytes=0.01, processes=2)
+"""
+
+
+@pytest.mark.slow
+def test_a_script_without_a_guard_is_told(tmp_path):
+    (tmp_path / "script.py").write_text(UNGUARDED)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "script.py", tmp_path / "out"], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 1
+    assert 'put the call under if __name__ == "__main__":, or use processes=1.' in done.stderr
+    assert done.stderr.count("Traceback (most recent call last)") == 2  # the pool's and ours, none of a worker
+    assert "a process that prepared a shard ended, as said above" in done.stderr.splitlines()[-1]
+
+
 def test_an_error_in_a_worker_is_raised_here_and_leaves_nothing_half_written(tmp_path):
     def broken():
         yield from pieces(5)
@@ -75,5 +98,5 @@ def test_a_killed_worker_is_told(tmp_path):
                     os.kill(pid, signal.SIGKILL)
             yield each
 
-    with pytest.raises(InputError, match=r"a process that prepared a shard was killed.* it goes on where it was"):
+    with pytest.raises(InputError, match=r"a process that prepared a shard ended.* killed.* it goes on where it was"):
         list(make_in_parallel(SETTINGS, tmp_path, killing(), processes=2))

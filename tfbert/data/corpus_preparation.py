@@ -26,7 +26,7 @@ from tfbert.data.records import (
 )
 from tfbert.data.row_plan import NUM_SPECIAL_TOKENS
 from tfbert.data.shard_making import MadeShard, ShardMaker, ShardSettings
-from tfbert.data.shard_workers import make_in_parallel
+from tfbert.data.shard_workers import end_if_started_unguarded, make_in_parallel
 from tfbert.data.word_cache import batches
 from tfbert.errors import InputError
 from tfbert.run_folder import check_run_folder, finish, run_folder
@@ -74,7 +74,8 @@ def prepare_corpus(
         short_row_rate, random_rate: as `plan_rows` takes them.
         seed: fixes the plan.
         shard_megabytes: text that goes into one shard; 8 MB give about as many MB of ids.
-        processes: how many to use; by default as many as there are cores.
+        processes: how many to use; by default as many as there are cores. Each imports the script that calls this,
+            which must do so under `if __name__ == "__main__":`.
         allow_one_document: prepare a single training document, which is of no use for next-sentence prediction.
         report: where to print progress.
 
@@ -82,6 +83,7 @@ def prepare_corpus(
         InputError: if there are no documents, or only one; if the folder holds a finished run, one with other settings,
             or other files; if the vocabulary makes most tokens [UNK]; or a setting or file cannot be used.
     """
+    end_if_started_unguarded()
     _check_settings(sequence_lengths, held_out_share, short_row_rate, random_rate, seed, shard_megabytes, processes)
     settings = ShardSettings(
         tuple(tokenizer.vocabulary.tokens),

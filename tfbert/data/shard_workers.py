@@ -5,6 +5,7 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, as_completed, wait
@@ -14,6 +15,19 @@ from pathlib import Path
 from tfbert.data.corpus_pieces import Piece
 from tfbert.data.shard_making import MadeShard, ShardMaker, ShardSettings
 from tfbert.errors import InputError
+
+
+def end_if_started_unguarded() -> None:
+    """End a worker that prepares a corpus while it imports the user's script, which must not do so when imported."""
+    # Set by multiprocessing for as long as a worker imports the script; it looks at it for the same reason.
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        print(
+            "error: prepare_corpus was called while a worker imported the script that calls it: put the call under "
+            'if __name__ == "__main__":, or use processes=1.',
+            file=sys.stderr,
+            flush=True,
+        )
+        sys.exit(1)
 
 
 def make_in_parallel(
@@ -42,8 +56,9 @@ def make_in_parallel(
         yield from (future.result() for future in as_completed(running))
     except BrokenProcessPool as error:
         raise InputError(
-            f"{folder}: a process that prepared a shard was killed, perhaps because memory ran out. Run the command "
-            "again, it goes on where it was; use fewer processes or smaller shards if it happens again."
+            f"{folder}: a process that prepared a shard ended, as said above or killed, perhaps because memory ran "
+            "out. Run the command again, it goes on where it was; use fewer processes or smaller shards if it happens "
+            "again."
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
