@@ -7,6 +7,7 @@
 FOLDER is a model's folder, whose subfolders 1, 2, ... are its versions, or a models.config of several models. The
 highest version serves, as with TensorFlow Serving; one that is added is loaded, warmed up and takes over without a
 request being dropped; a damaged one is reported and left aside. A batching.config in FOLDER, or beside it, is followed.
+A page at / tries the models in a browser: texts one by one or from a CSV, and gaps to fill; --no-page leaves it out.
 Needs the extra `serve`: pip install 'tfbert[serve]'. Ends on SIGTERM or Ctrl-C when all that runs is answered.
 """
 
@@ -29,6 +30,7 @@ class Settings:
     grpc_port: int | None = setting(None, "port for gRPC; by default there is none")
     all_versions: bool = setting(False, "serve every version in FOLDER instead of the highest")
     batching_config: str | None = setting(None, "file of BatchingParameters; by default batching.config, where it is")
+    page: bool = setting(True, "serve a page for people at /")
     poll_seconds: float = setting(1.0, "seconds between two looks for new versions")
     max_body_bytes: int = setting(16 << 20, "bytes of one request")
     max_rows: int = setting(1024, "rows of one request")
@@ -48,6 +50,7 @@ def main(settings: Settings) -> None:
     from tfbert import server
 
     try:
+        from tfbert.server.page import page_routes
         from tfbert.server.running import serve
     except ModuleNotFoundError as error:
         raise InputError(f"serving needs the package {error.name}: pip install 'tfbert[serve]'.") from None
@@ -75,6 +78,8 @@ def main(settings: Settings) -> None:
         address = f"http://{settings.host}:{port}"
         for config in configs:
             print(f"serving     {address}/v1/models/{config.name}")
+        if settings.page:
+            print(f"page        {address}/")
         print(f"metrics     {address}{server.METRICS_PATH}")
         if grpc_port:
             print(f"gRPC        {settings.host}:{grpc_port}")
@@ -88,6 +93,7 @@ def main(settings: Settings) -> None:
         limits=limits,
         batching=batching,
         poll_seconds=settings.poll_seconds,
+        routes=page_routes if settings.page else None,
         on_start=tell,
     )
 
