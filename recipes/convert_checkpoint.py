@@ -55,12 +55,16 @@ def main(settings: Settings) -> None:
         raise InputError(f"--lowercase says something of a vocabulary, and {settings.source} has none. Leave it out.")
 
     # 3. The folder.
+    max_length = contents.max_length
+    if max_length is not None and settings.max_sequence_length is not None:
+        max_length = min(max_length, settings.max_sequence_length)
     checkpoints.save(
         model,
         settings.target,
         tokenizer=tokenizer,
         format=settings.format,
         temperature=None if settings.encoder_only else contents.temperature,
+        max_length=max_length if settings.format == "native" else None,
         allow_activation_change=settings.allow_activation_change,
     )
     print(checkpoints.inspect(settings.target), end="\n\n")

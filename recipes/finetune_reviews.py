@@ -13,6 +13,7 @@ FOLDER is a checkpoint with its vocabulary: of Google, of transformers, a preset
 
 import dataclasses
 import platform
+import shutil
 from importlib.metadata import version
 from pathlib import Path
 
@@ -189,8 +190,19 @@ def main(settings: Settings) -> None:
             if best is None or evaluations[-1].validation_loss < best.validation_loss:
                 best, classifier = evaluations[-1], trained
 
-        # 6. The export, with what was measured in its model card, asked the same questions as the model.
+        # 6. The checkpoint; and the export with what was measured in its model card, asked the same as the model.
         measured = best.result.metrics
+        checkpoint = folder / "checkpoint"
+        if checkpoint.exists():
+            # Left by a run that was killed after it.
+            shutil.rmtree(checkpoint)
+        checkpoints.save(
+            classifier,
+            checkpoint,
+            tokenizer=tokenizer,
+            temperature=best.result.temperature,
+            max_length=settings.max_length,
+        )
         export = serving.export(
             classifier,
             tokenizer,
@@ -238,7 +250,7 @@ def main(settings: Settings) -> None:
             ),
             token_lengths=task.token_lengths(reviews.texts),
             max_length=settings.max_length,
-            outputs={"SavedModel": str(export), "metrics": str(folder / "metrics.json")},
+            outputs={"SavedModel": str(export), "checkpoint": str(checkpoint), "metrics": str(folder / "metrics.json")},
         )
         evaluation.write_report(folder / "report.html", report)
         evaluation.write_metrics(folder / "metrics.json", report.to_metrics())

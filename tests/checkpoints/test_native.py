@@ -81,6 +81,8 @@ def test_reading_needs_no_tensorflow(tmp_path):
         ({"labels": ["gut"]}, "at least two different"),
         ({"labels": ["gut", "böse"]}, r"output_weights has shape \(3, 6\), the config says \(2, 6\)"),
         ({"dropout_rate": "high"}, "dropout_rate must be a number"),
+        ({"max_length": "long"}, "max_length must be a whole number above 0, received 'long'"),
+        ({"max_length": 0}, "max_length must be a whole number above 0"),
     ],
 )
 def test_a_config_that_does_not_fit(tmp_path, fields, message):

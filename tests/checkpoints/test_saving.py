@@ -7,10 +7,24 @@ import pytest
 from folders import make_model, small_config
 
 import tfbert
-from tfbert.checkpoints import example_rows, load, native, output_differences, save
+from tfbert.checkpoints import example_rows, inspect, load, native, output_differences, save
 from tfbert.data import sample_vocabulary
 from tfbert.errors import InputError
 from tfbert.tokenization import BertTokenizer
+
+
+def test_a_length_of_texts_goes_with_the_native_format(tmp_path):
+    most = small_config().max_sequence_length
+    for kind in ("encoder", "classifier", "pretrainer"):
+        model = make_model(kind)
+        save(model, tmp_path / kind, max_length=most)
+        assert native.read_config(tmp_path / kind)["max_length"] == most
+        assert inspect(tmp_path / kind).max_length == most
+        assert f"texts       cut at {most} tokens" in str(inspect(tmp_path / kind))
+    for wrong, format in ((0, "native"), (most + 1, "native"), (most, "huggingface")):
+        with pytest.raises(InputError, match="max_length goes with the native format"):
+            save(model, tmp_path / "other", max_length=wrong, format=format)
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_temperature_goes_with_a_classifier(tmp_path):

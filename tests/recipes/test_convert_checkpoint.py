@@ -57,6 +57,16 @@ def test_the_encoder_alone_with_fewer_positions(classifier, tmp_path, capsys):
     np.testing.assert_array_equal(encoder.embeddings.position_embeddings, np.array(whole)[:5])
 
 
+def test_the_length_of_texts_goes_along(classifier, tmp_path):
+    source = checkpoints.load_classifier(classifier, labels=["bad", "good"])
+    checkpoints.save(source, tmp_path / "long", max_length=9)
+    run(tmp_path / "long", tmp_path / "same")
+    run(tmp_path / "long", tmp_path / "short", "--max-sequence-length", 5)
+    run(tmp_path / "long", tmp_path / "theirs", "--format", "huggingface")
+    lengths = [checkpoints.inspect(tmp_path / name).max_length for name in ("same", "short", "theirs")]
+    assert lengths == [9, 5, None]
+
+
 def test_missing_tensors_and_another_gelu_when_allowed(classifier, tmp_path, capsys):
     run(classifier, tmp_path / "mine", "--labels", "bad,good")
     path = tmp_path / "mine/config.json"

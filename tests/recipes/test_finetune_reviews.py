@@ -100,6 +100,7 @@ def test_from_a_csv_to_an_answering_export_and_a_report(reviews, tmp_path, capsy
         assert re.search(line, printed), line
     assert sorted(path.name for path in out.iterdir()) == [
         ".lock",
+        "checkpoint",
         "finished.json",
         "metrics.json",
         "report.html",
@@ -113,6 +114,14 @@ def test_from_a_csv_to_an_answering_export_and_a_report(reviews, tmp_path, capsy
     served = tf.saved_model.load(str(out / "serving" / "reviews" / "1")).signatures["serving_default"]
     answer = served(text=tf.constant(["I love it", "It crashes"]))
     assert {label.decode() for label in answer["label"].numpy()} <= {"negative", "neutral", "positive"}
+    # The checkpoint answers alike: it knows the temperature and the length.
+    contents = checkpoints.inspect(out / "checkpoint")
+    assert contents.max_length == 48
+    model, tokenizer = checkpoints.load_classifier(out / "checkpoint"), checkpoints.load_tokenizer(out / "checkpoint")
+    texts = ["I love it", "It crashes " * 40]
+    logits = model(tokenizer.encode(texts, max_length=contents.max_length), training=False)
+    again = served(text=tf.constant(texts))["probabilities"]
+    np.testing.assert_allclose(tf.nn.softmax(logits / contents.temperature), again, atol=1e-5)
     # Its model card states what was measured of the exported seed.
     card = (out / "serving" / "reviews" / "1" / "model_card.md").read_text(encoding="utf-8")
     shown = re.search(r"\| exported seed \| (\d) \|", card).group(1)

@@ -2,7 +2,7 @@
 
 Each is a module with `PARTS`, the parts of a model that it has a place for, and the functions `matches(folder)`, which
 looks at the folder's contents; `open_folder(folder)`, its tensors; `kept_config(config)`, what of a config it keeps;
-`write(folder, model, tokenizer=, temperature=)`.
+`write(folder, model, tokenizer=, temperature=, max_length=)`, of which the last two are None but for "native".
 """
 
 from pathlib import Path

@@ -65,7 +65,7 @@ def kept_config(config: BertConfig) -> BertConfig:
     return dataclasses.replace(config, activation=activation, layer_norm_epsilon=1e-12)
 
 
-def write(folder: Path, model: Model, *, tokenizer: "BertTokenizer | None", temperature: float | None) -> None:
+def write(folder: Path, model: Model, *, tokenizer: "BertTokenizer | None", **_: None) -> None:
     """Write the files into the folder; `tokenizer_config.json`, which Google's releases lack, says the case."""
     import tensorflow as tf
 

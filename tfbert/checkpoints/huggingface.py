@@ -122,7 +122,7 @@ def kept_config(config: BertConfig) -> BertConfig:
     return config
 
 
-def write(folder: Path, model: Model, *, tokenizer: "BertTokenizer | None", temperature: float | None) -> None:
+def write(folder: Path, model: Model, *, tokenizer: "BertTokenizer | None", **_: None) -> None:
     """Write the files into the folder, as the transformers class for the model's heads would."""
     config = encoder_of(model).config
     fields = config.to_huggingface() | {"tie_word_embeddings": True, "dtype": "float32"}

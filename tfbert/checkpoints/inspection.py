@@ -23,6 +23,7 @@ class CheckpointContents:
         parts: "encoder", then the heads: "masked_lm", "next_sentence", "classifier".
         labels: names of a classifier's classes, where the folder says them.
         temperature: of a classifier's logits, where the folder says it.
+        max_length: tokens at which texts were cut in training, where the folder says it.
         tensors: shape and dtype of every tensor in the files, by its name there.
         vocabulary_tokens: lines of the vocabulary file; None without one.
         lowercase: whether the vocabulary is uncased; None where the folder does not say.
@@ -34,6 +35,7 @@ class CheckpointContents:
     parts: tuple[str, ...]
     labels: tuple[str, ...] | None
     temperature: float | None
+    max_length: int | None
     tensors: Mapping[str, Stored]
     vocabulary_tokens: int | None
     lowercase: bool | None
@@ -55,6 +57,8 @@ class CheckpointContents:
             lines["classes"] = ", ".join(self.labels)
         if self.temperature is not None:
             lines["temperature"] = f"{self.temperature:g}"
+        if self.max_length is not None:
+            lines["texts"] = f"cut at {self.max_length} tokens"
         return "\n".join([f"{self.path}", *(f"  {name:<12}{value}" for name, value in lines.items())])
 
 
@@ -75,6 +79,7 @@ def inspect(path: str | Path) -> CheckpointContents:
         parts=tuple(part for part in ("encoder", "masked_lm", "next_sentence", "classifier") if part in file.parts),
         labels=None if file.labels is None else tuple(file.labels),
         temperature=file.temperature,
+        max_length=file.max_length,
         tensors=file.stored,
         vocabulary_tokens=None if vocabulary is None else count_tokens(vocabulary),
         lowercase=stored_case(folder)[1],

@@ -124,7 +124,7 @@ def kept_config(config: BertConfig) -> BertConfig:
     )
 
 
-def write(folder: Path, model: Model, *, tokenizer: "BertTokenizer | None", temperature: float | None) -> None:
+def write(folder: Path, model: Model, *, tokenizer: "BertTokenizer | None", **_: None) -> None:
     """Write the preset, with keras-hub, into the folder."""
     import h5py
     import keras_hub

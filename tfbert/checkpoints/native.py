@@ -8,6 +8,7 @@ The tensors have Google's names and layout, float32. `config.json` says what the
     tokenizer                {"lowercase": true or false}; null without a vocabulary
     labels, dropout_rate     of a classifier
     temperature              by which a classifier's logits are to be divided; null where none was fitted
+    max_length               tokens at which texts were cut in training; null, or left out, where that is not known
 """
 
 import json
@@ -57,6 +58,9 @@ def read_config(folder: Path) -> dict[str, Any]:
     for name in ("dropout_rate", "temperature"):
         if not isinstance(fields.get(name), float | int | None):
             problems.append(f"{name} must be a number, received {fields[name]!r}")
+    max_length = fields.get("max_length")
+    if not (max_length is None or (type(max_length) is int and max_length > 0)):
+        problems.append(f"max_length must be a whole number above 0, received {max_length!r}")
     if problems:
         raise InputError(f"{folder / _CONFIG}: {'; '.join(problems)}. Use a folder that this version of tfbert wrote.")
     return fields
@@ -79,6 +83,7 @@ def open_folder(folder: Path) -> TensorFile:
         labels=fields.get("labels"),
         dropout_rate=fields.get("dropout_rate"),
         temperature=fields.get("temperature"),
+        max_length=fields.get("max_length"),
     )
 
 
@@ -87,13 +92,21 @@ def kept_config(config: BertConfig) -> BertConfig:
     return config
 
 
-def write(folder: Path, model: Model, *, tokenizer: "BertTokenizer | None", temperature: float | None) -> None:
+def write(
+    folder: Path,
+    model: Model,
+    *,
+    tokenizer: "BertTokenizer | None",
+    temperature: float | None,
+    max_length: int | None,
+) -> None:
     """Write the files into the folder."""
     fields = {
         **_VERSION,
         "encoder": encoder_of(model).config.to_dict(),
         "parts": list(parts_of(model)),
         "tokenizer": None if tokenizer is None else {"lowercase": tokenizer.lowercase},
+        "max_length": max_length,
     }
     if isinstance(model, BertClassifier):
         fields |= {"labels": list(model.labels), "dropout_rate": model.dropout_rate, "temperature": temperature}

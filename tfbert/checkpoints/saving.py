@@ -27,6 +27,7 @@ def save(
     format: str = "native",
     card: str | None = None,
     temperature: float | None = None,
+    max_length: int | None = None,
     allow_activation_change: bool = False,
     rows: Mapping[str, Any] | None = None,
 ) -> None:
@@ -43,6 +44,7 @@ def save(
             for the labels of a classifier; "keras_hub" for an encoder as a preset of keras-hub.
         card: the text of the model card `README.md`; None describes sizes, heads and tokenizer.
         temperature: by which the classifier's logits are to be divided, as calibration found; "native" alone keeps it.
+        max_length: tokens at which texts were cut in training, and are to be cut again; "native" alone keeps it.
         allow_activation_change: write a model to a format that computes another gelu ("google" and "keras_hub" know the
             tanh form alone), and print the largest difference of the outputs.
         rows: inputs of the model to print that difference on; random tokens where None.
@@ -50,8 +52,8 @@ def save(
     Raises:
         TypeError: `model` is of another class.
         InputError: the folder is there; the format is unknown, has no place for a head or would compute something else;
-            the vocabulary is larger than the word embeddings; or a temperature is given that is not above 0, not for a
-            classifier or not for "native".
+            the vocabulary is larger than the word embeddings; a temperature is given that is not above 0, not for a
+            classifier or not for "native"; or a max_length that is no number of positions, or not for "native".
     """
     if not isinstance(model, Model):
         raise TypeError(f"save takes a BertEncoder, BertPretrainer or BertClassifier, received {type(model).__name__}.")
@@ -72,6 +74,11 @@ def save(
             f"{type(model).__name__} in {format}."
         )
     config = encoder_of(model).config
+    if max_length is not None and not (1 <= max_length <= config.max_sequence_length and format == "native"):
+        raise InputError(
+            f"A max_length goes with the native format and lies between 1 and the {config.max_sequence_length} "
+            f"positions, received {max_length} for {format}."
+        )
     kept = FORMATS[format].kept_config(config)
     changes = _changes(config, kept)
     if kept.layer_norm_epsilon != config.layer_norm_epsilon:
@@ -86,7 +93,7 @@ def save(
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_beside(path) as partial:
         partial.mkdir()
-        FORMATS[format].write(partial, model, tokenizer=tokenizer, temperature=temperature)
+        FORMATS[format].write(partial, model, tokenizer=tokenizer, temperature=temperature, max_length=max_length)
         (partial / "README.md").write_text(card or model_card(model, tokenizer), encoding="utf-8")
     changes.pop("activation", None)
     if changes:

@@ -38,6 +38,7 @@ class TensorFile:
         labels: names of a classifier's classes, where the checkpoint says them.
         dropout_rate: of a classifier's pooled output, where the checkpoint says it.
         temperature: by which a classifier's logits are to be divided, where the checkpoint says it.
+        max_length: tokens at which texts were cut in training, where the checkpoint says it.
     """
 
     source: str
@@ -52,6 +53,7 @@ class TensorFile:
     labels: Sequence[str] | None = None
     dropout_rate: float | None = None
     temperature: float | None = None
+    max_length: int | None = None
 
     @property
     def parts(self) -> set[str]:
