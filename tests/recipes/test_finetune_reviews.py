@@ -305,6 +305,7 @@ def test_killed_it_goes_on_to_the_same_end(reviews, tmp_path):
         assert process.poll() is None
     process.send_signal(signal.SIGKILL)
     process.wait()
+    (tmp_path / "killed" / "checkpoint").mkdir()  # as a run leaves it that is killed later
     subprocess.run([*COMMAND, *flags, "--output", str(tmp_path / "killed")], check=True, capture_output=True)
     ends = []
     for name in ("whole", "killed"):

@@ -1,7 +1,12 @@
-"""A classifier and a pretrainer of random weights, exported into one serving folder."""
+"""A classifier and a pretrainer of random weights, exported into one serving folder; `token_models` lies beside."""
+
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # for what test modules share; tests are no package
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,7 @@ class FeedForward(keras.layers.Layer):
         self.hidden_dim = hidden_dim
         self.activation = activation
         self.initializer_stddev = initializer_stddev
-        self._activation_function = activation_function(activation)
+        self.activation_function = activation_function(activation)
 
     def build(self, input_shape):
         """Create the two products."""
@@ -56,7 +56,7 @@ class FeedForward(keras.layers.Layer):
         """Return the transformed inputs."""
         _, length, _ = ops.shape(inputs)
         rows = ops.reshape(inputs, (-1, self.hidden_dim))
-        outputs = self.output_dense(self._activation_function(self.intermediate_dense(rows)))
+        outputs = self.output_dense(self.activation_function(self.intermediate_dense(rows)))
         return ops.reshape(outputs, (-1, length, self.hidden_dim))
 
     def compute_output_shape(self, input_shape):

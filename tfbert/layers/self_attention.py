@@ -94,7 +94,8 @@ class SelfAttention(keras.layers.Layer):
         scores = ops.cast(scores, keras.backend.result_type(scores.dtype, "float32"))
         if padding_mask is not None:
             adder = _PADDING_ADDER * (1 - ops.cast(padding_mask, scores.dtype))
-            scores = scores + adder[:, None, None, :]
+            # Not by indexing with None, which LiteRT's converter does not know where the length is open.
+            scores = scores + ops.expand_dims(adder, (1, 2))
         probabilities = softmax(scores)
         attended = ops.matmul(self.dropout(ops.cast(probabilities, value.dtype), training=training), value)
         attended = ops.reshape(ops.transpose(attended, (0, 2, 1, 3)), (-1, self.hidden_dim))

@@ -68,6 +68,33 @@ def export(
             has more than one line, smaller weights lower the accuracy too far, or a file beside `folder` is in the way.
             Nothing is written then.
     """
+    _check(classifier, tokenizer, max_length, temperature, pairs)
+    if weights:
+        weights.check_labels(classifier.labels)
+    about = {
+        "kind": "BERT classifier",
+        "classes": ", ".join(classifier.labels),
+        **about_model(classifier, tokenizer, max_length),
+        "temperature": f"{temperature:.4g}",
+    }
+    module_of = functools.partial(_Serving, copied(classifier), tokenizer, max_length, temperature, pairs)
+    return write_export(module_of, folder, version, weights=weights, about=about, figures=figures)
+
+
+def save_tokens(
+    classifier: BertClassifier, tokenizer: BertTokenizer, folder: Path, *, max_length: int, temperature: float
+) -> None:
+    """Write a SavedModel of the signature `tokens` alone, as `export` would; for comparing with it.
+
+    Raises:
+        InputError: as `export`.
+    """
+    _check(classifier, tokenizer, max_length, temperature, pairs=False)
+    module = _Serving(copied(classifier), tokenizer, max_length, temperature, False, "float32")
+    tf.saved_model.save(module, str(folder), signatures={"tokens": module.tokens()})
+
+
+def _check(classifier, tokenizer, max_length: int, temperature: float, pairs: bool) -> None:
     config = classifier.encoder.config
     if tokenizer.vocabulary_size > config.vocabulary_size:
         raise InputError(
@@ -82,16 +109,6 @@ def export(
         )
     if any(len(label.splitlines()) > 1 for label in classifier.labels):
         raise InputError(f"labels.txt holds one label a line; received {classifier.labels}. Rename the classes.")
-    if weights:
-        weights.check_labels(classifier.labels)
-    about = {
-        "kind": "BERT classifier",
-        "classes": ", ".join(classifier.labels),
-        **about_model(classifier, tokenizer, max_length),
-        "temperature": f"{temperature:.4g}",
-    }
-    module_of = functools.partial(_Serving, copied(classifier), tokenizer, max_length, temperature, pairs)
-    return write_export(module_of, folder, version, weights=weights, about=about, figures=figures)
 
 
 def largest_difference(export: Path | str, texts: Sequence[str], probabilities: np.ndarray) -> float:
@@ -114,10 +131,14 @@ class _Serving(TextSignatures):
         # No op reads it: it is there for people and for clients.
         self.labels_file = tf.saved_model.Asset(str(path))
 
+    def tokens(self):
+        """Return the signature `tokens`."""
+        return self.of_tokens(self._classify_tokens)
+
     def signatures(self) -> dict:
         found = {
             "serving_default": self.of_texts(self._classify_text, "text"),
-            "tokens": self.of_tokens(self._classify_tokens),
+            "tokens": self.tokens(),
             "classify": self.of_texts(self._classify_examples, "inputs"),
             "embed": self.of_texts(self.embed, "text"),
         }

@@ -1,4 +1,6 @@
-"""Text in which the literal `[MASK]` stands for a masked token, as the encoder's inputs."""
+"""Text in which the literal `[MASK]` stands for a masked token: made of ordinary text, and as the encoder's inputs."""
+
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -37,3 +39,28 @@ def encode_masked(tokenizer: BertTokenizer, text: tf.Tensor, max_length: int) ->
         max_length=max_length,
         pad_to=None,
     )
+
+
+def with_one_mask(
+    tokenizer: BertTokenizer, texts: Sequence[str], max_length: int
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Put `[MASK]` in the place of one word of each text; returns these texts and the tokens that are masked.
+
+    The word is one token of the vocabulary, near the middle of a text's first words, so that it is not cut off. Texts
+    without such a word, or with a `[MASK]` of their own, are left out.
+
+    >>> tokenizer = BertTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "app", "it"])
+    >>> with_one_mask(tokenizer, ["A Good one", "none", "it is a good app"], max_length=9)
+    (('A [MASK] one', 'it is a [MASK] app'), ('good', 'good'))
+    """
+    known = {*tokenizer.vocabulary.tokens}
+    found = []
+    for text in texts:
+        words = text.split()
+        # A word is rarely more than two tokens.
+        tokens = [word.lower() if tokenizer.lowercase else word for word in words[: max_length // 2]]
+        places = [place for place, token in enumerate(tokens) if token in known and token.isalnum()]
+        if places and "[MASK]" not in text:
+            place = places[len(places) // 2]
+            found.append((" ".join([*words[:place], "[MASK]", *words[place + 1 :]]), tokens[place]))
+    return tuple(text for text, _ in found), tuple(token for _, token in found)
