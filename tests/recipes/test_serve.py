@@ -101,6 +101,9 @@ def test_an_export_is_served_by_the_command(tmp_path):
         assert str(tmp_path / "batching.config") in lines[0]
         url = lines[1].split()[1]
         assert url.endswith("/v1/models/mine")
+        assert lines[2] == f"page        {url.partition('v1/')[0]}\n"
+        with urllib.request.urlopen(lines[2].split()[1]) as answer:
+            assert answer.headers["content-type"] == "text/html; charset=utf-8"
         body = json.dumps({"instances": ["good app", {"b64": "Z29vZA=="}]}).encode()
         with urllib.request.urlopen(url) as answer:
             status = json.load(answer)["model_version_status"][0]

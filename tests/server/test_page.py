@@ -1,5 +1,7 @@
 """The page for people: its routes, and the page itself in a real browser against the real server."""
 
+import base64
+import contextlib
 import csv
 import http.client
 import importlib
@@ -468,6 +470,7 @@ BAD_FILES = {
     b'content\n"never': "the quote of a field that starts on line 2 is never closed",
     b'content\n\n"a\nb"c\n': "on line 3 something follows a field's closing quote; double the quotes inside a field",
     b'content,b\n"a\n\nb",1\n2\n': "the row on line 5 has 1 fields and the header 2",
+    b"content,b\r\n1,2\r\n3\r\n": "the row on line 3 has 1 fields",
     b"content\n\xff\xfe": "it is not UTF-8; save it again as CSV UTF-8",
     b"content\na\0b": "it holds NUL bytes",
     b"<!DOCTYPE html>\n<p>": "it is a web page, no CSV",
@@ -541,9 +544,12 @@ def waiting(page):
     return page.wait_for_event("Fetch.requestPaused")["requestId"]
 
 
-def answer(page, status, **headers):
-    found = [{"name": name.replace("_", "-"), "value": value} for name, value in headers.items()]
-    page.call("Fetch.fulfillRequest", requestId=waiting(page), responseCode=status, responseHeaders=found)
+def answer(page, status, body=b"", **headers):
+    found = {
+        "responseHeaders": [{"name": name.replace("_", "-"), "value": value} for name, value in headers.items()],
+        "body": base64.b64encode(body).decode(),
+    }
+    page.call("Fetch.fulfillRequest", requestId=waiting(page), responseCode=status, **found)
 
 
 def test_a_busy_server_is_asked_again(intercepted):
@@ -566,8 +572,11 @@ def test_what_was_answered_before_it_was_cancelled_is_kept(intercepted):
     page.wait("document.querySelector('#several-texts .status').textContent.startsWith('8 of 20')")
     assert page.run("document.querySelector('progress').value") == pytest.approx(0.4)
     waiting(page)
+    told = "document.querySelector('#several-texts .status').ariaLive"
+    assert page.run(told) == "off"
     page.click(".cancel")
     page.wait("!document.querySelector('.results').hidden")
+    assert page.run(told) == "polite"
     assert text_of(page, "#several-texts .status") == "8 of 20 answered before it was cancelled."
     assert len(table(page)) == 8
     assert not page.run("document.querySelector('#several-texts .start').disabled")
@@ -591,6 +600,55 @@ def test_a_server_that_is_gone(intercepted):
     page.call("Fetch.failRequest", requestId=waiting(page), errorReason="ConnectionRefused")
     page.wait("document.querySelector('#one-text .message').textContent")
     assert text_of(page, "#one-text .message") == "The server cannot be reached. Is it still running?"
+
+
+def test_numbers_that_are_not_finite(intercepted):
+    page = intercepted
+    page.type("#text", "great")
+    answer(page, 200, b'{"predictions": [{"label": "good", "probabilities": [NaN, NaN, NaN]}]}')
+    page.wait("document.querySelector('#one-text .message').textContent")
+    assert text_of(page, "#one-text .message").startswith("The server's answer is not JSON")
+
+
+def test_what_comes_late_is_not_shown(intercepted):
+    page = intercepted
+    page.type("#text", "great")
+    late = waiting(page)
+    page.type("#text", "terrible")
+    for _ in range(2):
+        page.call("Fetch.continueRequest", requestId=waiting(page))
+    page.wait("!document.querySelector('.words').hidden")
+    with contextlib.suppress(RuntimeError):  # the page may have given it up
+        page.call("Fetch.continueRequest", requestId=late)
+    page.run("new Promise((resolve) => setTimeout(resolve, 100))")
+    assert text_of(page, "#one-text .answer strong") == "bad"
+    # And of models: the one that was chosen last is shown, whichever is described first.
+    page.call("Fetch.enable", patterns=[{"urlPattern": "*/metadata"}])
+    choose(page, "bert, version 1")
+    late = waiting(page)
+    choose(page, "numbered, version 8")
+    page.call("Fetch.continueRequest", requestId=waiting(page))
+    page.wait("!document.getElementById('signatures').hidden")
+    page.call("Fetch.continueRequest", requestId=late)
+    page.run("new Promise((resolve) => setTimeout(resolve, 100))")
+    assert all_of(page, "section:not([hidden])", "id") == ["signatures"]
+
+
+def test_requests_fit_into_the_limits(page):
+    chunks = "import('/page/several_texts.js').then(({{ chunks }}) => [...chunks({}, {})])".format
+    limits = {"rows": 3, "text_bytes": 10, "body_bytes": 10_000}
+    assert page.run(chunks(["a", "é" * 6, " ", "b", "c", "d", "e"], limits)) == [[0, 3, 4], [5, 6]]
+    limits = {"rows": 100, "text_bytes": 1000, "body_bytes": 2100}
+    assert page.run(chunks(["a" * 500] * 5, limits)) == [[0, 1], [2, 3], [4]]
+    most = "import('/page/occlusion.js').then(({{ mostParts }}) => mostParts({}, {}))".format
+    assert page.run(most(json.dumps("a" * 988), {"rows": 100, "body_bytes": 10_000})) == 9
+    assert page.run(most(json.dumps("a"), {"rows": 100, "body_bytes": 10_000})) == 64
+    assert page.run(most(json.dumps("a"), {"rows": 1, "body_bytes": 10})) == 1
+
+
+def test_percentages(page):
+    percents = "import('/page/elements.js').then(({ percent }) => [0, 0.0004, 0.0016, 0.5, 0.9992, 1].map(percent))"
+    assert page.run(percents) == ["0.0 %", "< 0.1 %", "0.2 %", "50.0 %", "> 99.9 %", "100.0 %"]
 
 
 def test_a_pair(server, page):

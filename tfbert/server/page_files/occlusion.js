@@ -3,6 +3,8 @@
 // As BERT's tokenizer sees them: what stands between white space, and each Chinese character by itself.
 const WORD = /\p{Script=Han}|[^\s\p{Script=Han}]+/gu;
 
+const MOST_PARTS = 64; // each costs as much as the text itself
+
 /**
  * Cut a text into at most `most` parts, words or, where there are more of them, groups of words of like number.
  *
@@ -16,9 +18,15 @@ export function partsOf(text, most) {
   return parts;
 }
 
+/** How many parts of a text, each left out in turn, fit into one request of these limits. */
+export function mostParts(text, { rows, body_bytes }) {
+  const bytes = new TextEncoder().encode(JSON.stringify({ text })).length + 1;
+  return Math.max(1, Math.min(MOST_PARTS, rows, Math.floor((body_bytes - 100) / bytes)));
+}
+
 /** The text without one part. */
 export function leaveOut(text, [start, end]) {
-  return text.slice(0, start) + text.slice(end).trimStart();
+  return text.slice(0, start) + text.slice(end);
 }
 
 /** How much a part speaks for an answer: by how much the log-odds fall without it. */

@@ -2,9 +2,8 @@
 
 import { bars, make, percent } from "./elements.js";
 import { live } from "./live.js";
-import { effect, leaveOut, partsOf } from "./occlusion.js";
+import { effect, leaveOut, mostParts, partsOf } from "./occlusion.js";
 
-const MOST_PARTS = 64; // each costs as much as the text itself
 const FAINTEST = 0.15; // of the full colour; what is fainter is left plain
 const FULL_COLOUR = 1; // change of the log-odds from which on a part may have the full colour
 const MOST_NAMED = 3; // parts that are named with figures
@@ -38,7 +37,7 @@ export function oneText(section) {
     try {
       const [whole] = await ask([{ text }]);
       const index = showAnswer(section, whole, model.labels);
-      const parts = partsOf(text, mostParts(text));
+      const parts = partsOf(text, mostParts(text, model.limits));
       const answers = await ask(parts.map((part) => ({ text: leaveOut(text, part) })));
       const without = answers.map((found) => found.probabilities[index]);
       showParts(words, text, parts, whole.label, whole.probabilities[index], without);
@@ -46,13 +45,6 @@ export function oneText(section) {
       if (!signal.aborted) clearAnswer(section);
       throw error;
     }
-  }
-
-  /** How many parts fit into one request. */
-  function mostParts(text) {
-    const { rows, body_bytes } = model.limits;
-    const bytes = new TextEncoder().encode(JSON.stringify({ text })).length + 2;
-    return Math.max(1, Math.min(MOST_PARTS, rows, Math.floor(body_bytes / bytes) - 1));
   }
 
   const run = live(section, answer);

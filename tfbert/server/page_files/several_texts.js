@@ -167,7 +167,7 @@ function timeLeft(seconds, share) {
 }
 
 /** The numbers of the texts to ask for, in lists that fit into one request; what is empty or too long is left out. */
-function* chunks(texts, { rows, text_bytes, body_bytes }) {
+export function* chunks(texts, { rows, text_bytes, body_bytes }) {
   const encoder = new TextEncoder();
   let chunk = [];
   let bytes = 0;
