@@ -70,6 +70,39 @@ def test_hidden_states_are_the_embeddings_and_each_block(encoder):
     np.testing.assert_allclose(states[2], encoder.blocks[1](states[1], padding_mask=inputs["padding_mask"]), atol=5e-6)
 
 
+def test_the_pooled_output_alone_and_its_gradients_are_the_same():
+    keras.utils.set_random_seed(5)
+    encoder = BertEncoder(dataclasses.replace(CONFIG, dropout_rate=0.0, attention_dropout_rate=0.0))
+    inputs = make_inputs()
+    found = {}
+    for pooled_only in (False, True):
+        with tf.GradientTape() as tape:
+            outputs = encoder(inputs, training=True, pooled_only=pooled_only)
+            loss = tf.reduce_sum(outputs["pooled_output"] ** 2 * np.arange(14))
+        found[pooled_only] = [tf.convert_to_tensor(each) for each in tape.gradient(loss, encoder.trainable_variables)]
+    assert set(outputs) == {"pooled_output"}
+    np.testing.assert_allclose(outputs["pooled_output"], encoder(inputs)["pooled_output"], atol=1e-6)
+    for variable, all_rows, alone in zip(encoder.trainable_variables, *found.values(), strict=True):
+        scale = max(np.abs(all_rows).max(), 1e-3)
+        np.testing.assert_allclose(alone, all_rows, atol=2e-5 * scale, err_msg=variable.path)
+
+
+def test_the_pooled_output_alone_takes_less_work(encoder):
+    """Of three blocks the last one does the work of its keys and values alone: it has two products of few rows less."""
+    inputs = {name: tf.constant(value) for name, value in make_inputs(batch=8).items()}
+
+    def operations(pooled_only):
+        function = tf.function(lambda: encoder(inputs, pooled_only=pooled_only)["pooled_output"], autograph=False)
+        graph = function.get_concrete_function().graph
+        return tf.compat.v1.profiler.profile(
+            graph, options=tf.compat.v1.profiler.ProfileOptionBuilder(
+                tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
+            ).with_empty_output().build()
+        ).total_float_ops  # fmt: skip
+
+    assert operations(True) < 0.8 * operations(False)
+
+
 def test_padding_does_not_change_real_positions(encoder):
     inputs = make_inputs()
     changed = {name: value.copy() for name, value in inputs.items()}

@@ -24,7 +24,7 @@ class EncoderBlock(keras.layers.Layer):
         attention_dropout_rate: of the attention probabilities, in [0, 1).
         initializer_stddev: of the truncated normal the kernels start from.
 
-    Inputs, outputs and `return_attention_scores` as in `SelfAttention`.
+    Inputs, outputs, `return_attention_scores` and `num_queries` as in `SelfAttention`.
 
     Raises:
         InputError: an argument is out of range.
@@ -83,12 +83,14 @@ class EncoderBlock(keras.layers.Layer):
         ):
             layer.build((None, None, self.hidden_dim))
 
-    def call(self, inputs, padding_mask=None, training=None, return_attention_scores=False):
+    def call(self, inputs, padding_mask=None, training=None, return_attention_scores=False, num_queries=None):
         """Return the block's output, and the attention probabilities where asked."""
         attended, probabilities = self.attention(
-            inputs, padding_mask=padding_mask, training=training, return_attention_scores=True
+            inputs, padding_mask=padding_mask, training=training, return_attention_scores=True, num_queries=num_queries
         )
-        attended = self.attention_layer_norm(inputs + self.attention_dropout(attended, training=training))
+        attended = self.attention_layer_norm(
+            inputs[:, :num_queries] + self.attention_dropout(attended, training=training)
+        )
         transformed = self.output_dropout(self.feed_forward(attended), training=training)
         outputs = self.output_layer_norm(attended + transformed)
         return (outputs, probabilities) if return_attention_scores else outputs
@@ -97,9 +99,11 @@ class EncoderBlock(keras.layers.Layer):
         """Return the shape of the inputs."""
         return inputs_shape
 
-    def compute_output_spec(self, inputs, padding_mask=None, training=None, return_attention_scores=False):
+    def compute_output_spec(
+        self, inputs, padding_mask=None, training=None, return_attention_scores=False, num_queries=None
+    ):
         """Return symbolic outputs, as many as `call` returns."""
-        return attention_output_spec(self, inputs, return_attention_scores)
+        return attention_output_spec(self, inputs, return_attention_scores, num_queries)
 
     def get_config(self):
         """Return the constructor's arguments."""

@@ -43,7 +43,8 @@ class SelfAttention(keras.layers.Layer):
 
     Inputs `(batch, length, hidden)` and `padding_mask`, integer or boolean `(batch, length)`, 1 = real, or None for no
     padding. Output `(batch, length, hidden)`; with `return_attention_scores` a pair of it and A before dropout, float32
-    `(batch, heads, length, length)`.
+    `(batch, heads, length, length)`. With `num_queries` only the first so many positions ask, and only they have rows
+    in the output and in A.
 
     Raises:
         InputError: an argument is out of range.
@@ -81,13 +82,14 @@ class SelfAttention(keras.layers.Layer):
         dense.build((None, self.hidden_dim))
         return dense
 
-    def call(self, inputs, padding_mask=None, training=None, return_attention_scores=False):
+    def call(self, inputs, padding_mask=None, training=None, return_attention_scores=False, num_queries=None):
         """Return the attended values, and the probabilities where asked."""
-        _, length, _ = ops.shape(inputs)
+        if num_queries is None:
+            joint = self.query_key_value(ops.reshape(inputs, (-1, self.hidden_dim)))
+            query, key, value = self._by_head(joint, inputs, 3)
+        else:
+            query, key, value = self._some_queries(inputs, num_queries)
         units = self.hidden_dim // self.num_heads
-        joint = self.query_key_value(ops.reshape(inputs, (-1, self.hidden_dim)))
-        joint = ops.reshape(joint, (-1, length, 3, self.num_heads, units))
-        query, key, value = ops.unstack(ops.transpose(joint, (2, 0, 3, 1, 4)), 3)  # (batch, heads, length, units)
         # Scaling the query touches fewer numbers than scaling the scores.
         query = query * ops.cast(1 / math.sqrt(units), query.dtype)
         scores = matmul_transposed(query, key)
@@ -98,17 +100,33 @@ class SelfAttention(keras.layers.Layer):
             scores = scores + ops.expand_dims(adder, (1, 2))
         probabilities = softmax(scores)
         attended = ops.matmul(self.dropout(ops.cast(probabilities, value.dtype), training=training), value)
-        attended = ops.reshape(ops.transpose(attended, (0, 2, 1, 3)), (-1, self.hidden_dim))
-        outputs = ops.reshape(self.output_dense(attended), (-1, length, self.hidden_dim))
+        attended = ops.transpose(attended, (0, 2, 1, 3))
+        outputs = self.output_dense(ops.reshape(attended, (-1, self.hidden_dim)))
+        outputs = ops.reshape(outputs, (-1, ops.shape(attended)[1], self.hidden_dim))
         return (outputs, probabilities) if return_attention_scores else outputs
+
+    def _by_head(self, joint, inputs, parts: int):
+        """Cut `(batch × length, parts × hidden)` into parts `(batch, heads, length, units)`; length is the inputs'."""
+        shape = (-1, ops.shape(inputs)[1], parts, self.num_heads, self.hidden_dim // self.num_heads)
+        return ops.unstack(ops.transpose(ops.reshape(joint, shape), (2, 0, 3, 1, 4)), parts)
+
+    def _some_queries(self, inputs, num_queries: int):
+        """Return the queries of the first positions, and the keys and values of all, by head."""
+        kernel, bias = (ops.convert_to_tensor(each) for each in self.query_key_value.weights)
+        first, hidden = inputs[:, :num_queries], self.hidden_dim
+        asking = ops.matmul(ops.reshape(first, (-1, hidden)), kernel[:, :hidden]) + bias[:hidden]
+        asked = ops.matmul(ops.reshape(inputs, (-1, hidden)), kernel[:, hidden:]) + bias[hidden:]
+        return *self._by_head(asking, first, 1), *self._by_head(asked, inputs, 2)
 
     def compute_output_shape(self, inputs_shape, padding_mask_shape=None):
         """Return the shape of the inputs."""
         return inputs_shape
 
-    def compute_output_spec(self, inputs, padding_mask=None, training=None, return_attention_scores=False):
+    def compute_output_spec(
+        self, inputs, padding_mask=None, training=None, return_attention_scores=False, num_queries=None
+    ):
         """Return symbolic outputs, as many as `call` returns."""
-        return attention_output_spec(self, inputs, return_attention_scores)
+        return attention_output_spec(self, inputs, return_attention_scores, num_queries)
 
     def get_config(self):
         """Return the constructor's arguments."""
@@ -121,11 +139,12 @@ class SelfAttention(keras.layers.Layer):
         }
 
 
-def attention_output_spec(layer, inputs, return_attention_scores):
-    """Return the symbolic outputs of a layer with `num_heads` that keeps its inputs' shape, and its scores if asked."""
-    outputs = keras.KerasTensor(inputs.shape, dtype=layer.compute_dtype)
+def attention_output_spec(layer, inputs, return_attention_scores, num_queries):
+    """Return the symbolic outputs of a layer with `num_heads` that keeps its inputs' width, and its scores if asked."""
+    batch, length, hidden = inputs.shape
+    rows = num_queries or length
+    outputs = keras.KerasTensor((batch, rows, hidden), dtype=layer.compute_dtype)
     if not return_attention_scores:
         return outputs
-    batch, length, _ = inputs.shape
     scores_dtype = keras.backend.result_type(layer.compute_dtype, "float32")
-    return outputs, keras.KerasTensor((batch, layer.num_heads, length, length), dtype=scores_dtype)
+    return outputs, keras.KerasTensor((batch, layer.num_heads, rows, length), dtype=scores_dtype)

@@ -60,7 +60,7 @@ class BertClassifier(BertModel):
 
     def call(self, inputs, training=None):
         """Return the logits."""
-        pooled_output = self.encoder(inputs, training=training)["pooled_output"]
+        pooled_output = self.encoder(inputs, training=training, pooled_only=True)["pooled_output"]
         return self.head(self.dropout(pooled_output, training=training))
 
     def depth_groups(self) -> list[list]:

@@ -28,6 +28,8 @@ class BertEncoder(BertModel):
         `pooled_output` `(batch, hidden)`;
         `hidden_states`, L + 1 of `(batch, length, hidden)`, on request;
         `attention_scores`, L of float32 `(batch, heads, length, length)`, on request: the probabilities before dropout.
+    Called with `pooled_only=True`, a dict of `pooled_output` alone: the last block then computes the first position
+    alone, which is all that the pooler sees, and saves most of its work.
 
     Raises:
         TypeError: `config` is not a BertConfig.
@@ -90,7 +92,7 @@ class BertEncoder(BertModel):
             block.build((None, None, self.config.hidden_dim))
         self.pooler.build((None, None, self.config.hidden_dim))
 
-    def call(self, inputs, training=None):
+    def call(self, inputs, training=None, pooled_only=False):
         """Return the encoder's outputs."""
         hidden = self.embeddings(inputs["token_ids"], inputs["segment_ids"], training=training)
         hidden_states, attention_scores = [hidden], []
@@ -100,11 +102,14 @@ class BertEncoder(BertModel):
                 padding_mask=inputs["padding_mask"],
                 training=training,
                 return_attention_scores=self.return_attention_scores,
+                num_queries=1 if pooled_only and block is self.blocks[-1] else None,
             )
             if self.return_attention_scores:
                 hidden, probabilities = hidden
                 attention_scores.append(probabilities)
             hidden_states.append(hidden)
+        if pooled_only:
+            return {"pooled_output": self.pooler(hidden)}
         outputs = {"sequence_output": hidden, "pooled_output": self.pooler(hidden)}
         if self.return_hidden_states:
             outputs["hidden_states"] = hidden_states

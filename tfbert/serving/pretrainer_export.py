@@ -167,7 +167,7 @@ class _Serving(TextSignatures):
 
     def _follows(self, first, second):
         def follows(part):
-            pooled = self.model.encoder(part, training=False)["pooled_output"]
+            pooled = self.model.encoder(part, training=False, pooled_only=True)["pooled_output"]
             return (tf.nn.softmax(self.model.next_sentence_head(pooled))[:, 0],)
 
         (probability,) = self.by_length(self.encode(first, second), follows, tf.zeros([0]))

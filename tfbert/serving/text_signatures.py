@@ -71,7 +71,7 @@ class TextSignatures(tf.Module):
         encoder = self.model.encoder
 
         def pooled(part):
-            return (tf.cast(encoder(part, training=False)["pooled_output"], tf.float32),)
+            return (tf.cast(encoder(part, training=False, pooled_only=True)["pooled_output"], tf.float32),)
 
         (found,) = self.by_length(self.encode(text), pooled, tf.zeros([0, encoder.config.hidden_dim]))
         return {"embeddings": found}
