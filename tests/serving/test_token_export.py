@@ -1,6 +1,4 @@
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -23,7 +21,7 @@ def undecided(make_classifier, tokenizer):
 
 
 @pytest.mark.parametrize("format", ["onnx", "litert"])
-def test_a_folder_whose_readme_runs(undecided, tokenizer, tmp_path, format):
+def test_a_folder_whose_readme_runs(undecided, tokenizer, tmp_path, monkeypatch, capsys, format):
     folder = tmp_path / "new" / "m"
     found = export_tokens(undecided, tokenizer, folder, format=format, texts=TEXTS, max_length=40, temperature=1.7)
     file = {"onnx": "model.onnx", "litert": "model.tflite"}[format]
@@ -37,14 +35,14 @@ def test_a_folder_whose_readme_runs(undecided, tokenizer, tmp_path, format):
     assert str(found) in (folder / "README.md").read_text()
 
     code = re.search(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL).group(1)
-    code += "\nimport numpy; numpy.save('probabilities.npy', probabilities)"
-    printed = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=120, check=True
-    ).stdout
+    monkeypatch.chdir(folder)
+    names: dict = {}
+    exec(code, names)
+    printed = capsys.readouterr().out
     texts = ["I love this app.", "It crashes!"]
     logits = undecided(tokenizer.encode(texts, max_length=40), training=False)
     expected = tf.nn.softmax(logits / 1.7).numpy()
-    np.testing.assert_allclose(np.load(folder / "probabilities.npy"), expected, atol=1e-5)
+    np.testing.assert_allclose(names["probabilities"], expected, atol=1e-5)
     labels = [undecided.labels[row] for row in expected.argmax(axis=-1)]
     assert [line.split(" [")[0] for line in printed.splitlines()] == labels
 

@@ -42,6 +42,7 @@ row is filled up with {tokenizer.pad_id}.
 In this folder, with `pip install tfbert {_PACKAGE[format]}`:
 
 ```python
+import pathlib
 import tfbert
 
 tokenizer = tfbert.BertTokenizer("vocab.txt", lowercase={tokenizer.lowercase})
@@ -49,7 +50,7 @@ encoded = tokenizer.encode(["I love this app.", "It crashes!"], max_length={max_
 inputs = {{name: ids.numpy() for name, ids in encoded.items()}}
 
 {_RUN[format]}
-labels = open("labels.txt", encoding="utf-8").read().splitlines()
+labels = pathlib.Path("labels.txt").read_text(encoding="utf-8").splitlines()
 for row in probabilities:
     print(labels[row.argmax()], row.round(3))
 ```
