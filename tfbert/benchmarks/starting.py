@@ -1,0 +1,55 @@
+"""What starting costs: importing tfbert where TensorFlow and Keras are imported already, and a recipe's `--help`."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from tfbert.benchmarks.task import Built, Setup, System, Work, answerless
+
+PRECISIONS = ("float32",)
+TOLERANCES = {"float32": 0.0}
+
+_IMPORTS = {
+    "import tfbert": "import tfbert",
+    "all that tfbert offers": "import tfbert; [getattr(tfbert, name) for name in dir(tfbert)]",
+}
+_TIMED = """
+import time
+import tensorflow, keras
+wall, cpu = time.perf_counter(), time.process_time()
+{}
+print(time.perf_counter() - wall, time.process_time() - cpu)
+"""
+_HELP = "--help of a recipe"
+
+
+def write(folder: Path, setup: Setup) -> dict[str, Work]:
+    """There is nothing to write."""
+    return dict.fromkeys(_IMPORTS, Work("import", 1, 1, "imports")) | {_HELP: Work("start", 1, 1, "starts")}
+
+
+def _tfbert(folder: Path, setup: Setup) -> Built:
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+
+    def output_of(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *arguments], env=environment, stdout=subprocess.PIPE, text=True, check=True
+        )
+        return done.stdout
+
+    def importing(statement: str):
+        def iteration() -> tuple[float, float]:
+            wall, cpu = output_of("-c", _TIMED.format(statement)).split()
+            return float(wall), float(cpu)
+
+        return iteration
+
+    cases = {case: importing(statement) for case, statement in _IMPORTS.items()}
+    help_case = {_HELP: answerless(lambda: output_of("-m", "tfbert.recipes.pretrain", "--help"))}
+    return Built({"nothing": np.zeros(1)}, {**cases, **help_case})
+
+
+SYSTEMS = {"tfbert": System(_tfbert, (), ("float32",))}
