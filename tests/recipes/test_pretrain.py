@@ -162,7 +162,7 @@ def refused(flags, message, tmp_path, capsys, of=recipe):
         (("--minutes", "nan"), r"--minutes must be above 0; received nan"),
         (("--steps", 20, "--batch-size", 0), r"--batch-size must be above 0"),
         (("--steps", 21), r"--evaluations must divide the steps; received 2 for 21 steps. Take 20 or 22 steps"),
-        (("--corpus", "sample", "--evaluations", 7), r"received 7 for 1500 steps. Take 1498 or 1505 steps"),
+        (("--corpus", "sample", "--evaluations", 7), r"received 7 for 1300 steps. Take 1295 or 1302 steps"),
         (("--steps", 20, "--sequence-length", 64), r"lengths 32, 128; received 64"),
         (("--steps", 20, "--sequence-length", 128), r"64 positions; received 128"),
         (("--steps", 20, "--objective", "nsp"), r"objective must be one of"),
