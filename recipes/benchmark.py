@@ -16,12 +16,15 @@ import json
 import os
 import platform
 import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 
 from tfbert.cli import run_recipe, setting
 from tfbert.errors import InputError
+
+_FILES = ("benchmark.json", "table.md", "benchmark.svg")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,76 +70,98 @@ def _check_words(flag: str, given: str, known) -> None:
 
 def main(settings: Settings) -> None:
     """Run the recipe."""
-    from tfbert.atomic import written_beside
     from tfbert.benchmarks import contest, material, plot, table
-    from tfbert.benchmarks.task import Setup, task_named
+    from tfbert.benchmarks.task import Setup
 
     material.check_model(settings.model)
     plot.check_matplotlib()
     output = Path(settings.output)
     if output.exists():
         raise InputError(f"{output} is there already: name a new folder, or delete it first.")
-    precisions = settings.precision.split(",")
-    peers = settings.peers.split(",") if settings.peers is not None else None
     results: list[contest.CaseResult] = []
     ceiling_results: list[contest.CaseResult] = []
-    not_measured: dict[str, str] = {}
-    versions = {"tfbert": version("tfbert")}
+    about = {
+        "settings": dataclasses.asdict(settings),
+        "machine": {"processor": _processor(), "cores": os.cpu_count(), "python": platform.python_version()},
+        "versions": {"tfbert": version("tfbert")},
+        "not_measured": {},
+    }
 
     with ExitStack() as stack:
         # 1. What the machine can do: measured before each task, so that it is that of the same minutes.
         setup = Setup(
-            settings.model, settings.data, "float32", settings.threads, settings.batches, settings.length,
+            model=settings.model,
+            data=settings.data,
+            precision="float32",
+            threads=settings.threads,
+            batches=settings.batches,
+            length=settings.length,
             rows=8 if settings.model == "base" else 32,
-        )  # fmt: skip
+        )
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tfbert-benchmark-")))
         ceiling = stack.enter_context(contest.Ceiling(scratch, setup))
 
         # 2. Each task in each precision that it knows.
-        for task in settings.tasks.split(","):
-            known = task_named(task).PRECISIONS
-            for precision in [each for each in precisions if each in known] or known[:1]:
-                ceiling_results += ceiling.measure()
+        for task, precision in _tasks_and_precisions(settings):
+            ceiling_results += ceiling.measure()
+            limits = table.ceilings(ceiling_results)
+            print(f"{task.replace('_', ' ')}", flush=True)
+            with tempfile.TemporaryDirectory(dir=scratch) as folder:
                 found = contest.hold(
                     task,
                     dataclasses.replace(setup, precision=precision),
-                    Path(stack.enter_context(tempfile.TemporaryDirectory(dir=scratch))),
+                    Path(folder),
                     rounds=settings.rounds,
-                    peers=peers,
+                    peers=settings.peers and settings.peers.split(","),
                     peer_python=settings.peer_python,
                 )
-                results += found.cases
-                versions |= found.versions
-                not_measured |= found.not_measured
-                limits = table.ceilings(ceiling_results)
-                print(f"\n{task.replace('_', ' ')}")
-                for name, difference in found.differences.items():
-                    print(f"  {name}: outputs differ by {difference:.1e}")
-                for name, reason in found.not_measured.items():
-                    print(f"  {name}: not measured, {reason}")
-                for case in found.cases:
-                    print("\n".join(table.lines(case, limits)), flush=True)
-        ceiling_results += ceiling.measure()
+            for name, difference in found.differences.items():
+                print(f"  {name}: outputs differ by {difference:.1e}")
+            for name, reason in found.not_measured.items():
+                print(f"  {name}: not measured, {reason}")
+            for case in found.cases:
+                print("\n".join(table.lines(case, limits)))
+            results += found.cases
+            about["versions"] |= found.versions
+            about["not_measured"] |= found.not_measured
 
-    # 3. Figures, table and plot.
-    limits = table.ceilings(ceiling_results)
-    rates = ", ".join(f"{rate * settings.threads / 1e9:,.0f} GFLOP/s in {name}" for name, rate in limits.items())
-    about = f"{_processor()}, {settings.threads} threads; matrix products {rates}"
-    with written_beside(output) as partial:
-        partial.mkdir(parents=True)
-        figures = {
-            "settings": dataclasses.asdict(settings),
-            "machine": {"processor": _processor(), "cores": os.cpu_count(), "python": platform.python_version()},
-            "versions": versions,
-            "not_measured": not_measured,
-            "operations_a_cpu_second": limits,
-            "results": [table.to_json(each, limits) for each in results],
-        }
-        (partial / "benchmark.json").write_text(json.dumps(figures, indent=2) + "\n")
-        (partial / "table.md").write_text(table.markdown(results, limits) + f"\n{about}.\n", encoding="utf-8")
-        plot.draw(partial / "benchmark.svg", results)
-    print(f"\nceiling   {about}\nfigures   {output / 'benchmark.json'}\ntable     {output / 'table.md'}")
-    print(f"plot      {output / 'benchmark.svg'}")
+            # 3. Figures, table and plot, of all tasks so far.
+            _write(output, about, results, limits)
+    print(f"ceiling\n  {_ceiling_words(settings.threads, limits)}\nwritten\n  {output}: {', '.join(_FILES)}")
+
+
+def _tasks_and_precisions(settings: Settings) -> Iterator[tuple[str, str]]:
+    from tfbert.benchmarks.task import task_named
+
+    for task in settings.tasks.split(","):
+        known = task_named(task).PRECISIONS
+        for precision in [each for each in settings.precision.split(",") if each in known] or known[:1]:
+            yield task, precision
+
+
+def _write(output: Path, about: dict, results: Sequence, limits: dict[str, float]) -> None:
+    """Write what is known so far; each file is whole at any moment."""
+    from tfbert.atomic import written_beside
+    from tfbert.benchmarks import plot, table
+
+    figures = about | {
+        "operations_a_cpu_second": limits,
+        "results": [table.to_json(each, limits) for each in results],
+    }
+    words = f"{about['machine']['processor']}, {_ceiling_words(about['settings']['threads'], limits)}"
+    output.mkdir(parents=True, exist_ok=True)
+    for name, write in (
+        (_FILES[0], lambda path: path.write_text(json.dumps(figures, indent=2) + "\n")),
+        (_FILES[1], lambda path: path.write_text(f"{table.markdown(results, limits)}\n{words}.\n", encoding="utf-8")),
+        (_FILES[2], lambda path: plot.draw(path, results)),
+    ):
+        with written_beside(output / name) as partial:
+            write(partial)
+
+
+def _ceiling_words(threads: int, limits: dict[str, float]) -> str:
+    rates = ", ".join(f"{rate * threads / 1e9:,.0f} GFLOP/s in {name}" for name, rate in limits.items())
+    return f"{threads} threads; matrix products {rates}"
 
 
 def _processor() -> str:
