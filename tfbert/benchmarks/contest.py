@@ -155,7 +155,8 @@ def hold(
             result.versions |= answer["versions"]
         result.differences = _compare(module, setup, folder, list(ready))
         for case, work in works.items():
-            timings = measure({name: functools.partial(each.run, case) for name, each in ready.items()}, rounds)
+            runs = {name: functools.partial(each.run, case) for name, each in ready.items()}
+            timings = measure(runs, rounds, iterations=work.iterations)
             result.cases.append(CaseResult(task, case, setup.precision, work, timings, result.differences))
     return result
 

@@ -33,7 +33,11 @@ class Timings:
 
 
 def measure(
-    systems: Mapping[str, Callable[[int], Run]], rounds: int, *, pause: Callable[[float], None] = time.sleep
+    systems: Mapping[str, Callable[[int], Run]],
+    rounds: int,
+    *,
+    iterations: int | None = None,
+    pause: Callable[[float], None] = time.sleep,
 ) -> dict[str, Timings]:
     """Time all systems in each round, one after the other, in the opposite order in every other round: A B B A.
 
@@ -42,9 +46,10 @@ def measure(
     Args:
         systems: by name, what runs so many iterations.
         rounds: in which each is timed once.
+        iterations: in a run; None for as many as clocks need.
         pause: waits so many seconds between two of them.
     """
-    timings = {name: Timings(iterations=_iterations(run)) for name, run in systems.items()}
+    timings = {name: Timings(iterations=_iterations(run, iterations)) for name, run in systems.items()}
     for order in turns(list(systems), rounds):
         for name in order:
             pause(_PAUSE_SECONDS)
@@ -66,9 +71,11 @@ def turns(names: Sequence[str], rounds: int) -> Iterator[list[str]]:
         yield list(names[:: -1 if number % 2 else 1])
 
 
-def _iterations(run: Callable[[int], Run]) -> int:
+def _iterations(run: Callable[[int], Run], given: int | None) -> int:
     """Return how many iterations a run is to have; prepares memory and compiles on the way."""
     first = run(1)
+    if given:
+        return given
     wall = first.wall if first.wall > _LONG_SECONDS else run(1).wall
     return max(1, math.ceil(_SECONDS / max(wall, 1e-6)))
 

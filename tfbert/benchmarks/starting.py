@@ -31,7 +31,9 @@ _HELP = "--help of a recipe"
 
 def write(folder: Path, setup: Setup) -> dict[str, Work]:
     """There is nothing to write."""
-    return dict.fromkeys(_IMPORTS, Work("import", 1, 1, "imports")) | {_HELP: Work("start", 1, 1, "starts")}
+    return dict.fromkeys(_IMPORTS, Work("import", 1, 1, "imports", iterations=1)) | {
+        _HELP: Work("start", 1, 1, "starts")
+    }
 
 
 def _tfbert(folder: Path, setup: Setup) -> Built:

@@ -55,11 +55,11 @@ def to_json(result: CaseResult, ceilings: Ceilings) -> dict[str, Any]:
 def lines(result: CaseResult, ceilings: Ceilings) -> Iterator[str]:
     """Yield what the terminal shows of a case."""
     work, ours = result.work, result.timings[OURS]
-    yield f"  {result.case}, {result.precision}: wall and CPU seconds a {work.each}"
+    yield f"  {result.case}, {result.precision}: wall and CPU seconds per {work.each}"
     for name, timings in result.timings.items():
         low, middle, high = (duration(each / work.times) for each in quartiles(timings.wall))
         cpu = duration(statistics.median(timings.cpu) / work.times)
-        rate = f"{work.amount / statistics.median(timings.wall):,.4g} {work.unit}/s"
+        rate = f"{_three_digits(work.amount / statistics.median(timings.wall))} {work.unit}/s"
         words = [f"{middle} ({low} to {high})", f"CPU {cpu}", rate, f"{timings.peak_bytes / 2**20:,.0f} MiB"]
         share = ceiling_share(result, timings, ceilings)
         if share is not None:
@@ -79,7 +79,7 @@ def markdown(results: Sequence[CaseResult], ceilings: Ceilings) -> str:
         work, ours = result.work, result.timings[OURS]
 
         def shown(timings: Timings, work=work) -> str:
-            return f"{duration(statistics.median(timings.wall) / work.times)} a {work.each}"
+            return f"{duration(statistics.median(timings.wall) / work.times)} per {work.each}"
 
         share = ceiling_share(result, ours, ceilings)
         what = f"{result.task.replace('_', ' ')}: {result.case}"
@@ -100,11 +100,16 @@ def duration(seconds: float) -> str:
     >>> duration(0.01234), duration(1.5), duration(0.00008), duration(123.4)
     ('12.3 ms', '1.50 s', '80.0 µs', '123 s')
     """
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if seconds >= size or unit == "µs":
-            value = seconds / size
-            return f"{value:.{max(0, 2 - len(str(int(value))) + 1)}f} {unit}"
-    raise AssertionError
+    for unit, size in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= size:
+            return f"{_three_digits(seconds / size)} {unit}"
+    return f"{_three_digits(seconds / 1e-6)} µs"
+
+
+def _three_digits(value: float) -> str:
+    """Write 1234567 as 1,230,000 and 1.2 as 1.20."""
+    places = 3 - len(str(int(value)))
+    return f"{round(value, places):,.{max(0, places)}f}"
 
 
 def _ratio(theirs: Sequence[float], ours: Sequence[float]) -> str:

@@ -76,6 +76,7 @@ class Work:
         unit: in the plural, such as reviews.
         useful_flops: multiplications and additions that the mathematics asks for, padding left out; None for work that
             is no matrix product.
+        iterations: in a run; None for as many as clocks need.
     """
 
     each: str
@@ -83,6 +84,7 @@ class Work:
     amount: float
     unit: str
     useful_flops: float | None = None
+    iterations: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
