@@ -107,28 +107,16 @@ def _tfbert(folder: Path, setup: Setup) -> Built:
     return _built(folder, lambda texts: served(text=tf.constant(texts))["probabilities"].numpy())
 
 
-def _onnxruntime(folder: Path, setup: Setup, path: str = "model.onnx") -> Built:
+def _onnxruntime(folder: Path, setup: Setup) -> Built:
     import onnxruntime
 
     encode = _rust_tokenizer(folder)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = setup.threads
+    # All that the session fuses by itself: what its offline optimizer for transformers fuses is slower on CPUs.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    session = onnxruntime.InferenceSession(str(folder / path), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
     return _built(folder, lambda texts: session.run(["probabilities"], encode(texts, np.int32))[0])
-
-
-def _onnxruntime_fused(folder: Path, setup: Setup) -> Built:
-    from onnxruntime.transformers.optimizer import optimize_model
-
-    config = read_json(folder / "huggingface" / "config.json")
-    optimize_model(
-        str(folder / "model.onnx"),
-        model_type="bert",
-        num_heads=config["num_attention_heads"],
-        hidden_size=config["hidden_size"],
-    ).save_model_to_file(str(folder / "fused.onnx"))
-    return _onnxruntime(folder, setup, "fused.onnx")
 
 
 def _torch(folder: Path, setup: Setup) -> Built:
@@ -169,6 +157,5 @@ def _rust_tokenizer(folder: Path) -> Callable[[list[str], type], dict[str, np.nd
 SYSTEMS = {
     "tfbert": System(_tfbert, ("tensorflow",), PRECISIONS),
     "onnxruntime": System(_onnxruntime, ("onnxruntime", "onnx", "tokenizers"), ("float32",)),
-    "onnxruntime_fused": System(_onnxruntime_fused, ("onnxruntime", "onnx", "tokenizers", "torch"), ("float32",)),
     "torch": System(_torch, ("torch", "transformers", "tokenizers")),
 }
