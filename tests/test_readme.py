@@ -26,8 +26,9 @@ def test_the_python_runs(text, tmp_path):
 
 
 def flags_of(recipe):
-    settings = importlib.import_module(f"tfbert.recipes.{recipe.replace('-', '_')}").Settings
-    return {"--" + field.name.replace("_", "-") for field in fields(settings)} | {"--help"}
+    settings = fields(importlib.import_module(f"tfbert.recipes.{recipe.replace('-', '_')}").Settings)
+    switches = {"--no-" + field.name.replace("_", "-") for field in settings if field.type in (bool, "bool")}
+    return {"--" + field.name.replace("_", "-") for field in settings} | switches | {"--help"}
 
 
 def test_its_commands_have_such_flags(text):
@@ -35,7 +36,7 @@ def test_its_commands_have_such_flags(text):
         r"(?:tfbert |recipes/)([a-z]+[-_][a-z]+|pretrain|serve)(?:\.py)?((?: [^\n`]*\\\n)*[^\n`]*)", text
     )
     used = [(recipe, flag) for recipe, rest in commands for flag in FLAG.findall(rest)]
-    assert {recipe for recipe, _ in used} >= {"finetune-reviews", "prepare-corpus", "pretrain", "convert-checkpoint"}
+    assert {recipe for recipe, _ in used} >= {"finetune-reviews", "pretrain", "serve", "export-model"}
     assert [(recipe, flag) for recipe, flag in used if flag not in flags_of(recipe)] == []
 
 

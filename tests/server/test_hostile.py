@@ -254,7 +254,7 @@ NO_EXAMPLES = {
 
 # Paths, with the method and the status each gets.
 PATHS = {
-    "/": ("POST", 404),
+    "/": ("POST", 405),
     "/v1": ("POST", 404),
     "/v1/": ("POST", 400),
     "//v1/models/numbered:predict": ("POST", 404),
@@ -426,11 +426,13 @@ def receive(connection):
     head, _, body = data.partition(b"\r\n\r\n")
     status, *lines = head.decode("latin-1").split("\r\n")
     headers = dict(line.lower().split(": ", 1) for line in lines)
-    while len(body) < int(headers.get("content-length", 0)):
+    length = int(headers.get("content-length", 0))
+    while len(body) < length:
         part = connection.recv(65536)
         assert part
         body += part
-    return int(status.split()[1]), headers, body
+    # What follows is the answer to the rest of the data.
+    return int(status.split()[1]), headers, body[:length]
 
 
 def exchange(port, data):

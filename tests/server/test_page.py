@@ -45,7 +45,9 @@ def decided_by_great_and_terrible(tokenizer):
 
     config = tfbert.BertConfig(tokenizer.vocabulary_size, 8, 1, 2, 8)
     classifier = tfbert.BertClassifier(tfbert.BertEncoder(config), labels=LABELS)
-    weights = {weight.path: np.zeros(weight.shape, "float32") for weight in classifier.weights}
+    # Without the model's own name, which counts the models of the process.
+    weights = {weight.path.partition("/")[2]: np.zeros(weight.shape, "float32") for weight in classifier.weights}
+    assert len(weights) == len(classifier.weights)
     for path, values in weights.items():
         if path.endswith("gamma"):
             values[:] = 1
@@ -54,12 +56,12 @@ def decided_by_great_and_terrible(tokenizer):
             values[:, 16:] = 3 * np.eye(8)
         if path.endswith(("output_dense/kernel", "pooler/dense/kernel")):
             values[:] = np.eye(8)
-    table = weights["bert_encoder/embeddings/word_embeddings"]
+    table = weights["embeddings/word_embeddings"]
     table[tokenizer.token_to_id("great"), [0, 2]] = 1, -1
     table[tokenizer.token_to_id("terrible"), [0, 2]] = -1, 1
     table[tokenizer.token_to_id("[CLS]"), [1, 3]] = 1, -1
-    weights["bert_classifier/head/kernel"][0] = [-6, 0, 6]
-    weights["bert_classifier/head/bias"][:] = [-0.2, 0.4, 0.1]
+    weights["head/kernel"][0] = [-6, 0, 6]
+    weights["head/bias"][:] = [-0.2, 0.4, 0.1]
     classifier.set_weights(list(weights.values()))
     return classifier
 
