@@ -6,7 +6,7 @@
 
 MODEL is a checkpoint folder with its vocabulary, as `finetune_reviews` and `pretrain` leave it, or of transformers or
 Google; temperature and the length at which texts are cut are in tfbert's own. The serving folder takes a classifier or
-a pre-trained model and gets a new version; bfloat16 and int8 are kept where accuracy on the reviews of --data holds.
+a pre-trained model and gets a new version; smaller weights are kept where accuracy on the reviews of --data holds.
 ONNX and LiteRT take a classifier's token ids (extras `onnx` and `litert`), and are compared with the SavedModel on the
 texts of --data. Seconds to a minute.
 """
@@ -19,7 +19,7 @@ from tfbert.cli import argument, run_recipe, setting
 from tfbert.errors import InputError
 
 _FORMATS = ("serving", "litert", "onnx")
-_WEIGHTS = ("float32", "bfloat16", "int8")
+_WEIGHTS = ("float32", "bfloat16", "int8", "bfloat16_compute")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +29,11 @@ class Settings:
     model: str = argument("MODEL", "checkpoint folder to read")
     output: str = setting("serving/model", "folder to make; of the format serving, the model's, which gets a version")
     format: str = setting("serving", "serving, litert or onnx")
-    weights: str = setting("float32", "float32, bfloat16 (serving) or int8 (serving, litert)")
+    weights: str = setting(
+        "float32",
+        "float32, bfloat16 (serving), int8 (serving, litert) or bfloat16_compute (serving; quick on CPUs with AVX-512 "
+        "BF16 or AMX alone)",
+    )
     data: str | None = setting(
         None, "reviews to measure on: play, a CSV, or a folder with reviews.csv and apps.csv; by default the sample"
     )

@@ -26,8 +26,8 @@ from pathlib import Path
 from tfbert.cli import run_recipe, setting
 from tfbert.errors import InputError
 
-# What stands in place of None. The sample's reviews are too short to tell what follows, and with the bias corrected and a high
-# learning rate they are learnt in under 3 minutes on two CPU cores.
+# What stands in place of None. The sample's reviews are too short to tell what follows, and with the bias corrected and
+# a high learning rate they are learnt in under 3 minutes on two CPU cores.
 _DEFAULTS = {"objective": "next_sentence", "bias_correction": False, "evaluations": 20}
 _OF_THE_SAMPLE = {
     "objective": "none",

@@ -91,7 +91,10 @@ def test_onnx_as_the_checkpoint_says(folders, tmp_path, capsys):
     [
         (["nowhere"], "nowhere is not there"),
         (["classifier", "--format", "torch"], "--format must be one of serving, litert, onnx; received 'torch'"),
-        (["classifier", "--weights", "int4"], "--weights must be one of float32, bfloat16, int8; received 'int4'"),
+        (
+            ["classifier", "--weights", "int4"],
+            "--weights must be one of float32, bfloat16, int8, bfloat16_compute; received 'int4'",
+        ),
         (["classifier", "--format", "onnx", "--weights", "int8"], "weights in onnx must be float32"),
         (["classifier", "--format", "litert", "--weights", "bfloat16"], "weights in litert must be float32 or int8"),
         (["classifier", "--rows", 0], "--rows must be at least 1"),

@@ -45,10 +45,29 @@ def test_the_loss_is_measured_and_stated(undecided, exported, tokenizer, tmp_pat
     assert not (tmp_path / "n").exists()
 
 
+def test_a_classifier_computes_in_bfloat16(exported, tokenizer, tmp_path):
+    model = exported[0]
+    weights = SmallerWeights("bfloat16_compute", TEXTS[:8], [model.labels[0]] * 8, largest_drop=0.99)
+    path = export(model, tokenizer, tmp_path / "m", max_length=64, temperature=1.7, weights=weights)
+    text = tf.constant(TEXTS[:8])
+    exact, found = (
+        tf.saved_model.load(str(each)).signatures["serving_default"](text=text)["probabilities"].numpy()
+        for each in (exported[1], path)
+    )
+    assert 1e-5 < np.abs(found - exact).max() < 0.05
+    # The matrix products, and not their results alone.
+    graph = tf.saved_model.load(str(path)).signatures["tokens"].graph.as_graph_def()
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    kinds = [node.attr["T"].type for node in nodes if node.op == "MatMul"]
+    assert kinds.count(tf.bfloat16.as_datatype_enum) >= 4 * model.encoder.config.num_layers
+    assert "| weights | bfloat16_compute |" in (path / "model_card.md").read_text()
+
+
 @pytest.mark.slow
-def test_a_pretrainer_fills_masks_with_what_is_kept(exported_pretrainer, tokenizer, tmp_path):
+@pytest.mark.parametrize("kind", ["bfloat16", "bfloat16_compute"])
+def test_a_pretrainer_fills_masks_with_what_is_kept(exported_pretrainer, tokenizer, tmp_path, kind):
     texts = ["I love this [MASK] app!", "[MASK] crashes", "fix. " * 60 + "[MASK]"]
-    weights = SmallerWeights("bfloat16", texts, ["good", "it", "this"], largest_drop=0.9)
+    weights = SmallerWeights(kind, texts, ["good", "it", "this"], largest_drop=0.9)
     path = export_pretrainer(exported_pretrainer[0], tokenizer, tmp_path / "m", max_length=40, top_k=3, weights=weights)
     exact, stored = (
         tf.saved_model.load(str(each)).signatures["fill_mask"](text=tf.constant(texts))
@@ -59,14 +78,14 @@ def test_a_pretrainer_fills_masks_with_what_is_kept(exported_pretrainer, tokeniz
     assert stored["num_masks"].numpy().tolist() == [1, 1, 0]
     first = stored["tokens"][:2, 0, 0].numpy().tolist()
     right = sum(token.decode() == label for token, label in zip(first, ("good", "it"), strict=True))
-    assert f"| accuracy with bfloat16 | {right / 3:.4f} |" in (path / "model_card.md").read_text()
+    assert f"| accuracy with {kind} | {right / 3:.4f} |" in (path / "model_card.md").read_text()
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("float16", ["a"], ["b"]), "must be bfloat16 or int8; received 'float16'"),
-        (("float32", ["a"], ["b"]), "must be bfloat16 or int8"),
+        (("float16", ["a"], ["b"]), "must be one of bfloat16, int8, bfloat16_compute; received 'float16'"),
+        (("float32", ["a"], ["b"]), "must be one of bfloat16, int8, bfloat16_compute"),
         (("int8", [], []), "received 0 texts and 0 labels"),
         (("int8", ["a", "b"], ["c"]), "received 2 texts and 1 labels"),
         (("int8", ["a"], ["b"], 1.0), "largest_drop must be at least 0 and below 1; received 1.0"),

@@ -62,7 +62,8 @@ def test_in_bits(make_classifier):
     assert sizes["int8"] / sizes["float32"] < 0.35
 
 
-def test_under_a_policy_of_mixed_precision(make_classifier, tokenizer):
+@pytest.mark.parametrize("kind", ["bfloat16", "bfloat16_compute"])
+def test_under_a_policy_of_mixed_precision(make_classifier, tokenizer, kind):
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
@@ -70,7 +71,12 @@ def test_under_a_policy_of_mixed_precision(make_classifier, tokenizer):
     finally:
         keras.config.set_dtype_policy(policy)
     inputs = tokenizer.encode(["I love this app", "no"])
-    stored = StoredWeights(model, "bfloat16")
-    with stored.in_place(stored.restored(), inputs["token_ids"]) as token_ids:
+    stored = StoredWeights(model, kind)
+    restored = stored.restored()
+    kernels = {
+        each.dtype for each, variable in zip(restored, model.weights[1:], strict=True) if variable.name == "kernel"
+    }
+    assert kernels == {tf.bfloat16 if kind == "bfloat16_compute" else tf.float32}
+    with stored.in_place(restored, inputs["token_ids"]) as token_ids:
         found = model({**inputs, "token_ids": token_ids}, training=False)
     np.testing.assert_allclose(found, rounded_model(model, "bfloat16")(inputs, training=False), atol=1e-5)

@@ -12,8 +12,9 @@ import tensorflow as tf
 
 from tfbert.errors import InputError
 from tfbert.models.classifier import BertClassifier
-from tfbert.serving.exporting import about_model, copied, write_export
+from tfbert.serving.exporting import about_model, write_export
 from tfbert.serving.model_card import Sections
+from tfbert.serving.model_copy import copied
 from tfbert.serving.smaller_weights import SmallerWeights
 from tfbert.serving.text_signatures import TextSignatures
 from tfbert.tokenization.tokenizer import BertTokenizer

@@ -14,14 +14,6 @@ from tfbert.serving.version_folder import free_version, write_version
 from tfbert.tokenization.tokenizer import BertTokenizer
 
 
-def copied(model):
-    """Return a copy whose variables belong to no distribution strategy and no optimizer."""
-    with tf.distribute.get_strategy().scope():
-        copy = type(model).from_config(model.get_config())
-        copy.set_weights(model.get_weights())
-    return copy
-
-
 def write_export(
     module_of: Callable[[str], TextSignatures],
     folder: Path | str,

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfbert.models.classifier import BertClassifier
-from tfbert.serving.exporting import copied
+from tfbert.serving.model_copy import copied
 from tfbert.serving.text_signatures import INPUTS
 
 

@@ -17,7 +17,8 @@ class SmallerWeights:
     """How an export stores its matrices, and the labelled rows that must show that accuracy holds.
 
     Args:
-        kind: bfloat16, half the size, or int8, a quarter; see `StoredWeights`.
+        kind: bfloat16, half the size, bfloat16_compute, which computes in it too, or int8, a quarter; see
+            `StoredWeights`.
         texts: of a classifier, the texts; of a pretrainer, texts with one `[MASK]` each.
         labels: the right answer to each: the label's name; or the token that was masked.
         largest_drop: by how much accuracy on these rows may be lower than with float32, in [0, 1).
@@ -33,7 +34,7 @@ class SmallerWeights:
 
     def __post_init__(self):
         if self.kind not in KINDS[1:]:
-            raise InputError(f"smaller weights must be {' or '.join(KINDS[1:])}; received {self.kind!r}.")
+            raise InputError(f"smaller weights must be one of {', '.join(KINDS[1:])}; received {self.kind!r}.")
         if not 0 <= self.largest_drop < 1:
             raise InputError(f"largest_drop must be at least 0 and below 1; received {self.largest_drop}.")
         if not len(self.texts) or len(self.texts) != len(self.labels):

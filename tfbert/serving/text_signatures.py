@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
+from tfbert.serving.model_copy import copied
 from tfbert.serving.rows_by_length import by_length
 from tfbert.serving.stored_weights import StoredWeights
 from tfbert.tokenization.tokenizer import BertTokenizer
@@ -25,6 +26,8 @@ class TextSignatures(tf.Module):
 
     def __init__(self, model, tokenizer: BertTokenizer, max_length: int, weights: str):
         super().__init__()
+        if weights == "bfloat16_compute":
+            model = copied(model, "mixed_bfloat16")
         self.tokenizer = tokenizer
         self.stored = StoredWeights(model, weights)
         object.__setattr__(self, "model", model)  # not tracked: `stored` holds the variables
