@@ -54,7 +54,7 @@ def minilm() -> Path:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
-    """Where CI is set and the reference data exists, a skipped test is a failed one, but for what pip cannot install."""
+    """Where CI is set and the reference data exists, a skipped test fails, but for lack of what pip cannot install."""
     report = yield
     needs_more = "gpu" in item.keywords or "browser" in item.fixturenames
     if report.skipped and os.environ.get("CI") and SHARED.exists() and not needs_more:

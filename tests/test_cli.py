@@ -30,7 +30,7 @@ def test_an_unknown_recipe_is_one_line_and_status_2():
     done = run("finetune-review")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(
-        "error: unknown recipe 'finetune-review': choose one of benchmark, convert-checkpoint, export-model, finetune-reviews,"
+        "error: unknown recipe 'finetune-review': choose one of benchmark, convert-checkpoint, export-model,"
     )
 
 

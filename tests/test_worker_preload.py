@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import gc, os, sys, tfbert.worker_preload
 names = [open(f"/proc/self/task/{task}/comm").read().strip() for task in os.listdir("/proc/self/task")]
@@ -14,6 +16,7 @@ print("ready")
 """
 
 
+@pytest.mark.slow
 def test_the_server_has_tensorflow_but_none_of_its_threads():
     """A fork keeps no thread but one, so TensorFlow must not have started any; nor may it say a word."""
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True)

@@ -55,6 +55,7 @@ def test_without_the_next_sentence_head_it_is_left_aside(golden, copy_of):
         np.testing.assert_allclose(logits["masked_lm_logits"], expected["prediction_logits"], rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_real_weights_go_on_to_pre_training(minilm, capsys):
     with pytest.raises(InputError, match=r"cls.predictions.transform.dense.weight is missing.*allow_missing"):
         load_pretrainer(minilm)

@@ -119,6 +119,7 @@ def test_the_next_epoch_and_another_seed_draw_anew_and_a_replay_the_same(made, i
     assert np.mean([masks[0][token] == masks[1][token] for token in common]) < 0.3
 
 
+@pytest.mark.slow
 def test_starts_anywhere_without_replaying(made, inputs):
     steps = inputs.steps_in_epoch(0) + inputs.steps_in_epoch(1) + 9
     whole = read(inputs.dataset(0, steps))
@@ -128,6 +129,7 @@ def test_starts_anywhere_without_replaying(made, inputs):
     assert same(whole[20:25], read(inputs.dataset(20, 5)))
 
 
+@pytest.mark.slow
 def test_what_is_drawn_for_a_row_depends_on_no_batch_size(made):
     """Label, split and masks belong to (seed, epoch, row): in other batches they are the same."""
 
@@ -149,6 +151,7 @@ def test_what_is_drawn_for_a_row_depends_on_no_batch_size(made):
     assert facts(7) == facts(50)
 
 
+@pytest.mark.slow
 def test_threads_change_nothing(inputs):
     one, eight = tf.data.Options(), tf.data.Options()
     one.threading.private_threadpool_size, eight.threading.private_threadpool_size = 1, 8
@@ -156,6 +159,7 @@ def test_threads_change_nothing(inputs):
     assert same(read(dataset.with_options(one)), read(dataset.with_options(eight)))
 
 
+@pytest.mark.slow
 def test_two_replicas_read_the_same_rows(inputs):
     """Each replica gets its part of the same global batch."""
     from tfbert.training import pick_placement
@@ -197,6 +201,7 @@ def test_held_out_rows_come_from_held_out_documents(made):
     assert same(batches, read(inputs.dataset(0, inputs.steps_in_epoch(0))))
 
 
+@pytest.mark.slow
 def test_a_pinned_batch(made):
     """What a seed draws is part of the contract: a change here breaks every run that is resumed across it."""
     (batch,) = read(make_inputs(made, batch_size=2).dataset(5, 1))

@@ -80,6 +80,7 @@ def test_label_0_goes_on_and_label_1_comes_from_another_document(which, request)
         assert all(pairs.follows(row) for row in np.flatnonzero(pairs.labels == 0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("random_rate", [0.0, 0.3, 0.5, 1.0])
 def test_the_share_of_labels_is_as_declared(made, random_rate):
     labels = Pairs(made, random_rate=random_rate, epochs=2).labels
@@ -96,6 +97,7 @@ def test_the_label_is_drawn_whatever_the_document(tmp_path):
     assert all(pairs.follows(row) for row in np.flatnonzero(pairs.labels == 0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["made", "long_made"])
 def test_splits_are_at_sentences_or_at_words(which, request):
     """Several sentences are split between two, one sentence at a word; random texts are cut in the same way."""
@@ -114,6 +116,7 @@ def test_splits_are_at_sentences_or_at_words(which, request):
     assert abs(shares[0] - shares[1]) < 4 * np.sqrt(0.5 / len(labels))
 
 
+@pytest.mark.slow
 def test_every_split_is_equally_likely(tmp_path):
     made = make_unique_corpus(tmp_path, [[[3, 3, 3, 3]] * 1500, [[5]]], LENGTH, continues=0.0)
     pairs = Pairs(made, random_rate=0.0)
@@ -124,6 +127,7 @@ def test_every_split_is_equally_likely(tmp_path):
     assert np.abs(counts / len(sizes) - 1 / 3).max() < 3 * np.sqrt(2 / 9 / len(sizes))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("which", "most"), [("made", 0.04), ("long_made", 0.08)])
 def test_lengths_hardly_tell_the_label(which, most, request):
     """No threshold on the length of the first, second or both texts is right much more often than a coin.

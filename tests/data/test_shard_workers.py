@@ -30,6 +30,7 @@ def pieces(count, taken=None):
         yield piece(number, [f"It works {number} times. Really."], number / count)
 
 
+@pytest.mark.slow
 def test_shards_are_those_that_this_process_makes_and_few_pieces_wait(tmp_path):
     taken = []
     (tmp_path / "many").mkdir()
@@ -69,6 +70,7 @@ def test_a_script_without_a_guard_is_told(tmp_path):
     assert "a process that prepared a shard ended, as said above" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_an_error_in_a_worker_is_raised_here_and_leaves_nothing_half_written(tmp_path):
     def broken():
         yield from pieces(5)
@@ -90,6 +92,7 @@ def workers():
     return [pid for pid, parent in parents.items() if parents.get(parent) == os.getpid()]
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_told(tmp_path):
     def killing():
         for number, each in enumerate(pieces(100)):

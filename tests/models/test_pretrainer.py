@@ -160,6 +160,7 @@ def test_without_a_next_sentence_head():
     assert set(logs) == {"loss", "masked_lm_loss", "masked_lm_perplexity", "masked_lm_accuracy"}
 
 
+@pytest.mark.slow
 def test_learns_with_every_word_it_masked():
     pretrainer = make_pretrainer()
     pretrainer.compile(keras.optimizers.Adam(3e-3))

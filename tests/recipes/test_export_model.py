@@ -48,6 +48,7 @@ def answers(folder):
     return tf.nn.softmax(checkpoints.load_classifier(folder)(inputs, training=False) / 1.6).numpy()
 
 
+@pytest.mark.slow
 def test_again_with_smaller_weights(folders, tmp_path, capsys):
     for weights in ("float32", "int8"):
         flags = ["--largest-drop", 0.9, "--rows", 70] if weights == "int8" else []
@@ -64,6 +65,7 @@ def test_again_with_smaller_weights(folders, tmp_path, capsys):
     assert "at most 0.9 was allowed" in card
 
 
+@pytest.mark.slow
 def test_a_pretrainer_is_measured_on_words_it_fills(folders, tmp_path, capsys):
     flags = ["--weights", "bfloat16", "--largest-drop", 0.9, "--rows", 50, "--max-length", 40]
     run(folders / "pretrainer", "--output", tmp_path / "bert", *flags)
@@ -73,6 +75,7 @@ def test_a_pretrainer_is_measured_on_words_it_fills(folders, tmp_path, capsys):
     assert (tmp_path / "bert/1/saved_model.pb").exists()
 
 
+@pytest.mark.slow
 def test_onnx_as_the_checkpoint_says(folders, tmp_path, capsys):
     from tfbert.serving.onnx_model import open_onnx
 

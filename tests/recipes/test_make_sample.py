@@ -9,6 +9,7 @@ from tfbert.data.sample_grammar import APP_COLUMNS, REVIEW_COLUMNS, generate_app
 from tfbert.errors import InputError
 
 
+@pytest.mark.slow
 def test_the_bundled_files_are_made_again_byte_for_byte(tmp_path, capsys):
     make_sample.main(tmp_path / "sample")
     made = {path.name: path.read_bytes() for path in (tmp_path / "sample").iterdir()}

@@ -32,6 +32,9 @@ from tfbert.server.rest_app import RestApp
 from tfbert.server.running import _listen
 from tfbert.server.versions import Versions
 
+# A browser, a server and two models: CI's.
+pytestmark = pytest.mark.slow
+
 FILES = importlib.resources.files("tfbert.server") / "page_files"
 chromium = runpy.run_path(str(Path(__file__).with_name("chromium.py")))
 LABELS = ["bad", "so-so", "good"]

@@ -46,6 +46,7 @@ def server(server_process, numbered):
 BUSY = '{"signature_name": "busy", "inputs": [100000]}'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_what_runs_is_answered_before_the_end(server, number):
     # Both interfaces are there, and a connection that is kept open by a client does not hold the end up.

@@ -7,6 +7,7 @@ from token_models import CONFIGS, check_answers, random_classifier, uneven
 from tfbert.serving.litert_model import open_litert, write_litert
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", CONFIGS)
 def test_answers_are_the_models(config, tmp_path):
     model = random_classifier(**config)

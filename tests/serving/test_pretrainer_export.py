@@ -199,6 +199,7 @@ def test_saved_model_cli_runs_it(exported, tokenizer, tmp_path):
     np.testing.assert_allclose(np.load(tmp_path / "probabilities.npy"), [[expected]], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_built_under_a_strategy_without_the_next_sentence_head(tokenizer, make_pretrainer, tmp_path):
     model = make_pretrainer(pick_placement("mirrored").strategy, next_sentence=False)
     path = export_pretrainer(model, tokenizer, tmp_path / "m", max_length=MAX_LENGTH, top_k=TOP_K, version=4)

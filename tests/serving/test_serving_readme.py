@@ -81,6 +81,7 @@ def test_every_signature_has_lines_that_are_answered(asked, name):
         assert json.loads(rest[1]).get("signature_name", "serving_default") == key
 
 
+@pytest.mark.slow
 def test_the_answers_are_the_models(asked, exported, exported_pretrainer, tokenizer):
     text = section(asked, "reviews")
     curl = re.search(r"^    (curl .*:classify)$", text, re.MULTILINE).group(1)

@@ -45,6 +45,7 @@ def test_the_loss_is_measured_and_stated(undecided, exported, tokenizer, tmp_pat
     assert not (tmp_path / "n").exists()
 
 
+@pytest.mark.slow
 def test_a_classifier_computes_in_bfloat16(exported, tokenizer, tmp_path):
     model = exported[0]
     weights = SmallerWeights("bfloat16_compute", TEXTS[:8], [model.labels[0]] * 8, largest_drop=0.99)

@@ -47,6 +47,7 @@ def test_a_folder_whose_readme_runs(undecided, tokenizer, tmp_path, monkeypatch,
     assert [line.split(" [")[0] for line in printed.splitlines()] == labels
 
 
+@pytest.mark.slow
 def test_what_differs_too_far_is_not_kept(undecided, tokenizer, tmp_path):
     options = {"format": "litert", "weights": "int8", "texts": TEXTS, "max_length": 40}
     found = export_tokens(undecided, tokenizer, tmp_path / "m", largest_difference=1, largest_label_share=1, **options)

@@ -33,6 +33,7 @@ def test_where_the_server_looks():
     assert RECORDS == SERVERS_RECORDS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fixture", "signatures"),
     [

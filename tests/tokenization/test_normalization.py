@@ -41,6 +41,7 @@ def check(casing, texts):
     assert not wrong, f"{len(wrong)} of {len(texts)}, such as {wrong[:3]}"
 
 
+@pytest.mark.slow
 def test_every_assigned_character(casing):
     check(casing, [f"{c} ab{c}cd Α{c}Σ Σ{c}β" for c in ASSIGNED + UNASSIGNED])
 

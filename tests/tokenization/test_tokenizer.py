@@ -298,6 +298,7 @@ def test_saved_model_in_a_fresh_process(tmp_path, small):
     assert answer["words"] == [words.decode() for words in small.detokenize(ids).numpy()]
 
 
+@pytest.mark.slow
 def test_importing_the_tokenizer_imports_no_tensorflow_text():
     code = (
         "import sys, tfbert; tfbert.BertTokenizer; print('tensorflow_text' in sys.modules, 'keras_hub' in sys.modules)"

@@ -225,6 +225,7 @@ def test_next_sentences_are_learnt_where_they_can_be_told(tmp_path):
     assert history[-1]["val_next_sentence_balanced_accuracy"] > 0.8
 
 
+@pytest.mark.slow
 def test_pairs_are_made_anew_of_held_out_rows(corpus, encoders):
     task = job.make_task(corpus, encoders[0.0], "cpu", evaluation_rows=40)
     inputs = task.held_out_batches().inputs

@@ -123,6 +123,7 @@ def test_clipping_is_after_the_sum_over_replicas():
         assert moved == pytest.approx(0.01, rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", [False, True], ids=["one", "two"])
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_mixed_precision_trains(batches, strategy, policy):
@@ -160,6 +161,7 @@ def test_dropout_is_a_function_of_seed_and_step(batches):
     assert run(1) != run(1, skip=1)
 
 
+@pytest.mark.slow
 def test_replicas_and_micro_batches_draw_different_dropout():
     """Twice the same row in one batch: dropped alike only if the two parts shared their random numbers."""
     x = toy.inputs(np.tile(np.arange(1, 13), (2, 1)))

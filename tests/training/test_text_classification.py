@@ -67,6 +67,7 @@ def _without_dropout(configured):
     return Silent(**{name: getattr(configured, name) for name in fields})
 
 
+@pytest.mark.slow
 def test_frozen_parts_stay(tokenizer, reviews, tmp_path):
     before, after, _ = learned(task(tokenizer, freeze_embeddings=True, freeze_layers=1), reviews, tmp_path)
     moved = [
