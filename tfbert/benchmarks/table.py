@@ -22,11 +22,11 @@ def ceilings(results: Sequence[CaseResult]) -> Ceilings:
 
 
 def ceiling_share(result: CaseResult, timings: Timings, ceilings: Ceilings) -> float | None:
-    """Return the useful operations a CPU second, as a share of the ceiling in the same precision.
+    """Return the useful operations a CPU second, as a share of the most that the machine does in this precision.
 
-    What stores its weights in int8 multiplies in float32.
+    That is float32's where the machine has no faster products for the other.
     """
-    ceiling = ceilings.get(result.precision, ceilings.get("float32"))
+    ceiling = max(ceilings.get("float32", 0), ceilings.get(result.precision, 0))
     if result.work.useful_flops is None or not ceiling:
         return None
     return result.work.useful_flops / statistics.median(timings.cpu) / ceiling
