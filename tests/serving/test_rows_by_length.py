@@ -40,3 +40,22 @@ def test_rows_are_computed_with_their_like_and_without_more_padding_than_needed(
 
     by_length(inputs_of([50, 2] * 16), compute, (tf.zeros([0], tf.int32),))
     assert shapes == [[16, 2], [16, 50]]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "expected"),
+    [
+        ([400, *[5] * 20, 7], [[16, 5], [5, 7], [1, 400]]),
+        ([40, 49, 50, 9, 14, 15], [[2, 14], [1, 15], [2, 49], [1, 50]]),
+    ],
+)
+def test_a_long_row_pads_no_short_one(lengths, expected):
+    shapes = []
+
+    def compute(part):
+        shapes.append(part["token_ids"].shape.as_list())
+        return (part["token_ids"][:, 0],)
+
+    (found,) = by_length(inputs_of(lengths), compute, (tf.zeros([0], tf.int32),))
+    assert shapes == expected
+    assert found.numpy().tolist() == list(range(len(lengths)))

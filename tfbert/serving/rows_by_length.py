@@ -4,7 +4,10 @@ from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
+# Measured with a model of 6 x 384 on two cores: more rows together leave the caches, and rows that are much longer cost
+# more padding than the products gain by their size.
 _ROWS_TOGETHER = 16
+_LONGER_BY_PART, _LONGER_BY_TOKENS = 8, 4
 
 
 def by_length(
@@ -14,6 +17,8 @@ def by_length(
 ) -> tuple[tf.Tensor, ...]:
     """Return what `compute` gives for the rows of `inputs`, in their order: the shortest first, a few rows at a time.
 
+    Together are at most 16 rows that are longer than the shortest of them by an eighth and 4 tokens at most.
+
     Args:
         inputs: the encoder's, each (batch, length).
         compute: maps such inputs of fewer and shorter rows to tensors (rows, ...).
@@ -21,12 +26,15 @@ def by_length(
     """
     lengths = tf.reduce_sum(inputs["padding_mask"], axis=-1)
     order = tf.argsort(lengths, stable=True)
+    ordered = tf.gather(lengths, order)
 
     def body(start, done):
-        rows = order[start : start + _ROWS_TOGETHER]
-        longest = tf.reduce_max(tf.gather(lengths, rows))
-        part = compute({name: tf.gather(ids, rows)[:, :longest] for name, ids in inputs.items()})
-        return start + _ROWS_TOGETHER, tuple(tf.concat(both, axis=0) for both in zip(done, part, strict=True))
+        longest = ordered[start] + ordered[start] // _LONGER_BY_PART + _LONGER_BY_TOKENS
+        alike = tf.searchsorted(ordered, longest[tf.newaxis], side="right")[0]
+        end = tf.minimum(alike, start + _ROWS_TOGETHER)
+        rows = order[start:end]
+        part = compute({name: tf.gather(ids, rows)[:, : ordered[end - 1]] for name, ids in inputs.items()})
+        return end, tuple(tf.concat(both, axis=0) for both in zip(done, part, strict=True))
 
     _, computed = tf.while_loop(
         lambda start, _: start < tf.size(order),
