@@ -96,7 +96,11 @@ def test_settings_come_from_flags_and_tensorflow_starts_quietly(tmp_path):
         pytest.param(
             ["--how", "disk"], "error: /some/file: No space left on device. Free some space", marks=pytest.mark.slow
         ),
-        (["--how", "limit"], "I/O error: File too large (os error 27). Free some space and run the command again.\n"),
+        pytest.param(
+            ["--how", "limit"],
+            "I/O error: File too large (os error 27). Free some space and run the command again.\n",
+            marks=pytest.mark.slow,
+        ),
         (["--hwo", "well"], "unrecognized arguments: --hwo"),
         (["--tim", "3"], "unrecognized arguments: --tim"),
         (["--times", "often"], "invalid int value: 'often'"),

@@ -65,6 +65,7 @@ def test_google_to_native_to_transformers_to_keras_hub_and_back(golden, tmp_path
     assert ours == {name: theirs[name] for name in ours}
 
 
+@pytest.mark.slow
 def test_real_weights_from_transformers_and_back(minilm, tmp_path):
     encoder = load_encoder(minilm)
     save(encoder, tmp_path / "native", tokenizer=load_tokenizer(minilm))

@@ -98,6 +98,7 @@ def test_a_row_has_the_same_number_in_each_epoch(made):
     assert len(set(row_of_token.values())) == plain.num_rows
 
 
+@pytest.mark.slow
 def test_the_next_epoch_and_another_seed_draw_anew_and_a_replay_the_same(made, inputs):
     steps = inputs.steps_in_epoch(0)
     first = read(inputs.dataset(0, steps))
@@ -192,6 +193,7 @@ def test_batches_are_cut_by_length(made):
     assert np.abs(np.corrcoef(longest, np.arange(len(longest)))[0, 1]) < 0.3
 
 
+@pytest.mark.slow
 def test_held_out_rows_come_from_held_out_documents(made):
     inputs = make_inputs(made, split="held_out")
     held_out = set(made[0].shards["held_out"][0].read()["token_ids"].tolist())
@@ -222,6 +224,7 @@ def test_a_shard_that_changes_after_it_was_opened_is_named(tmp_path):
         read(inputs.dataset(0, 1))
 
 
+@pytest.mark.slow
 def test_one_document_is_refused_for_next_sentences_alone(tmp_path):
     made = make_unique_corpus(tmp_path, [[[9] * 40], [[9] * 40]], LENGTH)
     with pytest.raises(InputError, match=r"needs two documents or more, and 'train' has 1.*sentence_order or none"):

@@ -178,6 +178,7 @@ def test_without_a_label_a_row_is_one_text(made):
     assert all(len(second) == 0 and (np.diff(first) == 1).all() for first, second in pairs.rows)
 
 
+@pytest.mark.slow
 def test_two_documents_are_enough(tmp_path):
     """Where no row of the same kind is left, another one of another document stands in."""
     made = make_unique_corpus(tmp_path, [[[3, 4, 5, 6, 7, 8, 9] * 6, [5]], [[5]]], LENGTH, continues=0.0)

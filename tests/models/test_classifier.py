@@ -53,6 +53,7 @@ def test_dropout_of_the_pooled_output_acts_in_training_only():
     assert np.abs(classifier(inputs, training=True) - classifier(inputs)).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_learns_and_comes_back_from_a_keras_file(tmp_path):
     policy = "mixed_bfloat16"
     keras.utils.set_random_seed(5)

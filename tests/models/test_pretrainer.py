@@ -151,6 +151,7 @@ def test_the_word_embeddings_are_one_variable_also_after_reloading(tmp_path):
     assert np.abs(loaded(batch)["masked_lm_logits"] - before).max() > 1e-2
 
 
+@pytest.mark.slow
 def test_without_a_next_sentence_head():
     pretrainer = make_pretrainer(CONFIG, next_sentence=False)
     assert set(pretrainer(make_batch())) == {"masked_lm_logits"}

@@ -84,6 +84,7 @@ def run(*flags):
     run_recipe(recipe.main, recipe.Settings, [str(flag) for flag in flags])
 
 
+@pytest.mark.slow
 def test_from_a_csv_to_an_answering_export_and_a_report(reviews, tmp_path, capsys):
     out = tmp_path / "out"
     flags = ["--data", reviews, "--encoder", write_checkpoint(tmp_path / "bert"), "--max-length", 48, "--output", out]

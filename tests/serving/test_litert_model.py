@@ -32,6 +32,7 @@ def test_operators_and_shapes(tmp_path):
     assert (kinds.count("FULLY_CONNECTED"), kinds.count("GELU")) == (2 * 4 + 1 + 3, 2)
 
 
+@pytest.mark.slow
 def test_int8_is_a_quarter_and_near(tmp_path):
     model = random_classifier(vocabulary_size=700, hidden_dim=48, intermediate_dim=96)
     for int8 in (False, True):

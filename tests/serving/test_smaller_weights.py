@@ -18,6 +18,7 @@ def undecided(make_classifier, tokenizer):
     return model, [model.labels[i] for i in model(inputs, training=False).numpy().argmax(axis=-1)]
 
 
+@pytest.mark.slow
 def test_the_loss_is_measured_and_stated(undecided, exported, tokenizer, tmp_path):
     model, labels = undecided
     weights = SmallerWeights("int8", TEXTS, labels, largest_drop=0.2)

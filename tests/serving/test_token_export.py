@@ -20,6 +20,7 @@ def undecided(make_classifier, tokenizer):
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["onnx", "litert"])
 def test_a_folder_whose_readme_runs(undecided, tokenizer, tmp_path, monkeypatch, capsys, format):
     folder = tmp_path / "new" / "m"

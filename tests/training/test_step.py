@@ -148,6 +148,7 @@ def test_float16_overflow_on_one_replica_skips_the_step_on_all():
     assert float(model.optimizer.dynamic_scale.numpy()) == 2.0**14
 
 
+@pytest.mark.slow
 def test_dropout_is_a_function_of_seed_and_step(batches):
     def run(seed, skip=0, first=None):
         model = toy.model(dropout=0.5, seed=seed)
