@@ -40,14 +40,18 @@ def layer_norm(inputs: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: fl
 
 @tf.custom_gradient
 def gelu_erf(inputs: tf.Tensor):
-    """Return x Φ(x), Φ the normal distribution function, in the dtype of the input."""
-    distribution = 0.5 + 0.5 * tf.math.erf(inputs * _SQRT_HALF)
+    """Return x Φ(x), Φ the normal distribution function, in the dtype of the input.
+
+    In the very order of operations that TensorFlow with oneDNN makes one with the matrix product before it where no
+    gradient is asked for.
+    """
+    distribution = (tf.math.erf(inputs * _SQRT_HALF) + 1.0) * 0.5
 
     def gradient(upstream):
         density = _NORMAL_DENSITY_AT_ZERO * tf.exp(-0.5 * tf.square(inputs))
         return upstream * (distribution + inputs * density)
 
-    return inputs * distribution, gradient
+    return distribution * inputs, gradient
 
 
 @tf.custom_gradient
