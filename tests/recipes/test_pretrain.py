@@ -113,7 +113,7 @@ def test_from_a_corpus_to_a_checkpoint_that_is_fine_tuned(corpus, checkpoint, tm
     assert [sample["step"] for sample in metrics["samples"]] == [0, 10, 20]
     assert metrics["final"]["val_masked_lm_loss"] < np.log(1513) - 1
     pairs = metrics["pair_accuracy"]
-    assert pairs["num_pairs"] > pairs["num_texts"] > 10
+    assert pairs["num_pairs"] > pairs["num_texts"] > 1
     assert f"from {pairs['num_pairs']:,} pairs of {pairs['num_texts']:,} rows" in metrics["verdict"]
     page = (out / "report.html").read_text(encoding="utf-8")
     for finding in metrics["findings"]:

@@ -76,6 +76,9 @@ class Contestant:
         """
         line = self._process.stdout.readline()  # type: ignore[union-attr]
         if not line:
+            # What it says last may come after it closed its output.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_END_SECONDS)
             said = self._log_path.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
             raise InputError(f"{self.name} ended before its answer: {said[-1]}")
         return json.loads(line)

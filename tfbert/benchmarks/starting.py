@@ -39,23 +39,24 @@ def write(folder: Path, setup: Setup) -> dict[str, Work]:
 def _tfbert(folder: Path, setup: Setup) -> Built:
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
 
-    def output_of(*arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, *arguments], env=environment, stdout=subprocess.PIPE, text=True, check=True
-        )
+    def output_of(program: str, *arguments: str) -> str:
+        done = subprocess.run([program, *arguments], env=environment, stdout=subprocess.PIPE, text=True, check=True)
         return done.stdout
+
+    # The installed command: where this process was started in a checkout, its own `tfbert` has no recipes.
+    command = str(Path(sys.executable).with_name("tfbert"))
 
     waiting: dict[str, collections.deque] = {case: collections.deque() for case in _IMPORTS}
 
     def importing(case: str) -> tuple[float, float]:
         if not waiting[case]:
             # One process measures both, since importing TensorFlow is most of its work.
-            for each, line in zip(_IMPORTS, output_of("-c", _TIMED).splitlines(), strict=True):
+            for each, line in zip(_IMPORTS, output_of(sys.executable, "-c", _TIMED).splitlines(), strict=True):
                 waiting[each].append(tuple(map(float, line.split())))
         return waiting[case].popleft()
 
     cases = {case: functools.partial(importing, case) for case in _IMPORTS}
-    help_case = {_HELP: answerless(lambda: output_of("-m", "tfbert.recipes.pretrain", "--help"))}
+    help_case = {_HELP: answerless(lambda: output_of(command, "pretrain", "--help"))}
     return Built({"nothing": np.zeros(1)}, {**cases, **help_case})
 
 
