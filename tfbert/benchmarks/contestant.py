@@ -28,6 +28,8 @@ def main(task: str, name: str, folder: Path) -> None:
     # What libraries print must not mix with the answers.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    # In order with what is said at the end, which a buffer would come after.
+    sys.stdout = sys.stderr
 
     def answer(**fields) -> None:
         answers.write(json.dumps(fields) + "\n")
