@@ -200,7 +200,6 @@ def main(settings: Settings) -> None:
         diverged = pairs = None
         try:
             pretrainer, history = task.train(num_steps, state, callbacks)
-            pairs = task.pair_accuracy(pretrainer)
         except DivergedError as error:
             if not error.history:
                 raise
@@ -214,6 +213,8 @@ def main(settings: Settings) -> None:
                 # Left by a run that was killed after it, and may have had other settings.
                 shutil.rmtree(checkpoint)
             checkpoints.save(pretrainer, checkpoint, tokenizer=task.tokenizer)
+            # After it, so that nothing that cannot be measured can keep the weights from being saved.
+            pairs = task.pair_accuracy(pretrainer)
             reached = {name.removeprefix("val_"): each for name, each in history[-1].items() if name.startswith("val_")}
             guesses = {
                 "loss of the tokens' frequencies": baselines.unigram_cross_entropy,
