@@ -14,7 +14,7 @@ from tfbert.benchmarks.material import (
     tokenizer_of,
     write_json,
 )
-from tfbert.benchmarks.task import Built, Setup, System, Work
+from tfbert.benchmarks.task import Built, Setup, System, Work, asking
 from tfbert.benchmarks.useful_work import encoder_flops
 
 PRECISIONS = ("float32", "bfloat16", "int8")
@@ -85,17 +85,9 @@ def _evenly(rows: Sequence | np.ndarray, count: int) -> list:
 
 def _built(folder: Path, answer: Callable[[list[str]], np.ndarray]) -> Built:
     requests = read_json(folder / "requests.json")
-
-    def asking(asked):
-        def iteration():
-            for texts in asked:
-                answer(texts)
-
-        return iteration
-
     return Built(
         {case: np.concatenate([answer(texts) for texts in asked]) for case, asked in requests.items()},
-        {case: asking(asked) for case, asked in requests.items()},
+        asking(answer, requests),
     )
 
 

@@ -1,9 +1,10 @@
 """What a task is: work that several systems do, each from the same files."""
 
 import dataclasses
+import functools
 import importlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,16 @@ def answerless(function: Callable[[], Any]) -> Callable[[], None]:
         function()
 
     return iteration
+
+
+def asking(answer: Callable[[Any], Any], requests: Mapping[str, Sequence]) -> dict[str, Callable[[], None]]:
+    """Return each case's function: it has its requests answered one after the other, and returns nothing."""
+
+    def iteration(asked: Sequence) -> None:
+        for request in asked:
+            answer(request)
+
+    return {case: functools.partial(iteration, asked) for case, asked in requests.items()}
 
 
 def task_named(name: str) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tfbert.benchmarks.material import read_json, reviews_of, tokenizer_of, write_json
-from tfbert.benchmarks.task import Built, Setup, System, Work
+from tfbert.benchmarks.task import Built, Setup, System, Work, asking
 
 PRECISIONS = ("float32",)
 TOLERANCES = {"float32": 0.1}
@@ -48,17 +48,9 @@ def _built(folder: Path, tokenize: Callable[[list[str]], Any], ids_of: Callable[
     """`tokenize` is timed; `ids_of` makes lists of what it gives, for the comparison."""
     requests = read_json(folder / "texts.json")
     rows = [ids for texts in requests[_CASES[0]] for ids in ids_of(tokenize(texts))]
-
-    def asking(asked):
-        def iteration():
-            for texts in asked:
-                tokenize(texts)
-
-        return iteration
-
     return Built(
         {"ids": np.concatenate(rows).astype(np.int64), "lengths": np.array([len(ids) for ids in rows])},
-        {case: asking(asked) for case, asked in requests.items()},
+        asking(tokenize, requests),
     )
 
 
