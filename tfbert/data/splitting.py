@@ -2,7 +2,6 @@
 
 import bisect
 import itertools
-import re
 import unicodedata
 from dataclasses import dataclass
 
@@ -32,11 +31,22 @@ def normalized_text(text: str) -> str:
     True
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    # Categories P, Z and C are punctuation, separators and control; \w and symbols are neither.
-    kept = re.sub(r"[^\w]", lambda match: match[0] if unicodedata.category(match[0])[0] in "SM" else "", folded)
-    kept = re.sub("[_\ufe00-\ufe0f]", "", kept)
     # Once more: an accent may have come to stand behind a letter.
-    return unicodedata.normalize("NFKC", kept) or folded.strip()
+    return unicodedata.normalize("NFKC", folded.translate(_KEPT)) or folded.strip()
+
+
+class _Kept(dict[int, int | None]):
+    """What `str.translate` makes of a character: itself or nothing; found out once for each that occurs."""
+
+    def __missing__(self, point: int) -> int | None:
+        # Of the other categories P, Z and C are punctuation, separators and control.
+        distinguishes = chr(point).isalnum() or unicodedata.category(chr(point))[0] in "SM"
+        self[point] = point if distinguishes and point not in _VARIATION_SELECTORS else None
+        return self[point]
+
+
+_VARIATION_SELECTORS = range(0xFE00, 0xFE10)
+_KEPT = _Kept()
 
 
 def split_reviews(
