@@ -9,20 +9,24 @@ create_pretraining_data.py), unmasked: pairs and masks are drawn anew in each ep
 
 Plain text has a blank line between documents. FOLDER is a checkpoint of Google or transformers with its vocab.txt. Two
 CPU cores prepare some 5 MB of English a second in less than 1.5 GB of memory, whatever the size of the corpus. A run
-that was killed goes on with the same command.
+that was killed goes on with the same command. prepare_corpus_beam.py does the same on a cluster.
+
+Documents that are short, of another language, of low quality, or that occur again can be left out; the counts are
+printed and stand in the manifest. Of equal or nearly equal documents the first is kept.
 """
 
 import dataclasses
 import sys
 from pathlib import Path
+from typing import Any
 
 from tfbert.cli import run_recipe, setting
 from tfbert.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
-    """What a run depends on."""
+class CorpusSettings:
+    """What a corpus depends on."""
 
     data: str = setting("sample", "sample, or files and patterns, with commas between them; .gz, .bz2 and .xz are read")
     layout: str = setting("auto", "blank_line (between documents), line (one document each), csv, or auto: by name")
@@ -37,7 +41,10 @@ class Settings:
     random_rate: float = setting(0.5, "share of the rows whose second half is planned to be another document's")
     seed: int = setting(0, "seed of the plan of rows")
     shard_megabytes: float = setting(8.0, "MB of text in a shard; a process needs some ten times as much memory")
-    processes: int | None = setting(None, "processes that work at a time; by default one a core")
+    least_characters: int = setting(0, "leave out documents of fewer characters")
+    language: str | None = setting(None, "keep documents in it alone: en, told by its function words")
+    quality: bool = setting(False, "keep what passes rules of Rae et al. 2021, appendix A.1.1, alone")
+    deduplicate: str = setting("none", "none, exact (case, spaces, punctuation aside), near (most runs of 5 words)")
     allow_one_document: bool = setting(False, "accept one training document, for pre-training without next sentences")
     output: str = setting("runs/corpus", "folder for the corpus")
 
@@ -54,13 +61,31 @@ class Settings:
             )
 
 
+@dataclasses.dataclass(frozen=True)
+class Settings(CorpusSettings):
+    """What a run depends on."""
+
+    processes: int | None = setting(None, "processes that work at a time; by default one a core")
+
+
 def main(settings: Settings) -> None:
     """Run the recipe."""
+    prepare(settings, processes=settings.processes)
+
+
+def prepare(settings: CorpusSettings, **engine: Any) -> None:
+    """Prepare with processes, or what else `engine` names among the arguments of `tfbert.data.prepare_corpus`."""
     from tfbert import BertTokenizer, checkpoints, data
 
-    # 1. The documents, the vocabulary.
+    # 1. The documents, what to leave out of them, the vocabulary.
     documents = data.DocumentFiles(
         settings.data.split(","), layout=settings.layout, text_columns=settings.text_columns.split(",")
+    )
+    selection = data.Selection(
+        least_characters=settings.least_characters,
+        language=settings.language,
+        quality=settings.quality,
+        deduplicate=settings.deduplicate,
     )
     vocabulary = Path(settings.vocabulary or data.sample_vocabulary())
     if vocabulary.is_dir():
@@ -84,8 +109,9 @@ def main(settings: Settings) -> None:
         random_rate=settings.random_rate,
         seed=settings.seed,
         shard_megabytes=settings.shard_megabytes,
-        processes=settings.processes,
         allow_one_document=settings.allow_one_document,
+        selection=selection,
+        **engine,
         report=sys.stdout,
     )
 

@@ -1,10 +1,13 @@
+import dataclasses
 import io
+import json
 import re
+import sys
 
 import numpy as np
 import pytest
 
-from tfbert.data import Corpus, DocumentFiles, prepare_corpus, sample_vocabulary
+from tfbert.data import Corpus, DocumentFiles, Selection, prepare_corpus, sample_vocabulary
 from tfbert.errors import InputError
 from tfbert.tokenization import BertTokenizer
 from tfbert.tokenization.vocabulary import SPECIAL_TOKENS
@@ -111,6 +114,72 @@ def test_other_settings_are_named_and_refused(tokenizer, tmp_path):
         prepare_corpus(reviews(20), BertTokenizer([*tokenizer.vocabulary.tokens, "zzz"]), tmp_path)
 
 
+EVERYTHING = Selection(least_characters=10, language="en", quality=True, deduplicate="exact")
+
+
+def mixed(count):
+    """Reviews, each a second time in capitals, among what every filter leaves out."""
+    for paragraphs in reviews(count):
+        yield paragraphs
+        yield ["Good."]
+        yield ["Nach dem Update geht nichts mehr, bitte beheben."]
+        yield ["Call 0049 30 1234 567 and not 0049 30 7654 now"]
+        yield [text.upper() for text in paragraphs]
+
+
+def test_a_selection_is_as_if_the_rest_were_not_there(tokenizer, tmp_path):
+    options = {"shard_megabytes": 0.002, "processes": 1}
+    selected = prepare_corpus(mixed(100), tokenizer, tmp_path / "selected", **options, selection=EVERYTHING)
+    plain = prepare_corpus(reviews(100), tokenizer, tmp_path / "plain", **options)
+    dropped = {"short": 100, "language": 100, "quality": 100, "duplicate": 100}
+    assert selected.manifest["dropped"] == dropped
+    described = {"least_characters": 10, "language": "en", "quality": True, "deduplicate": "exact"}
+    expected = {**plain.manifest, **described, "dropped": dropped}
+    assert selected.manifest == expected
+    for shard, other in zip(selected.shards["train"], plain.shards["train"], strict=True):
+        assert shard.path.read_bytes() == other.path.read_bytes()
+
+
+def test_nothing_of_a_selection_is_told_where_there_is_none(tokenizer, tmp_path):
+    """Folders prepared by earlier versions go on, and stay what they were."""
+    corpus = prepare_corpus(reviews(20), tokenizer, tmp_path, selection=Selection())
+    settings = json.loads((tmp_path / "settings.json").read_text())
+    assert list(settings) == [
+        "sources",
+        "vocabulary_sha256",
+        "vocabulary_size",
+        "lowercase",
+        "sequence_lengths",
+        "held_out_share",
+        "short_row_rate",
+        "random_rate",
+        "seed",
+        "shard_megabytes",
+    ]
+    assert {*corpus.manifest} - {*settings} == {"format", "train", "held_out", "shards"}
+
+
+def test_another_selection_is_named_and_refused(tokenizer, tmp_path):
+    prepare_corpus(reviews(20), tokenizer, tmp_path)
+    (tmp_path / "finished.json").unlink()
+    with pytest.raises(InputError, match="deduplicate was None, now 'exact'"):
+        prepare_corpus(reviews(20), tokenizer, tmp_path, selection=Selection(deduplicate="exact"))
+
+
+def test_a_selection_that_leaves_nothing_says_so(tokenizer, tmp_path):
+    documents = [*["Good."] * 19, "1 2 3 4 5 6 7"]
+    selection = Selection(least_characters=10, quality=True)
+    with pytest.raises(InputError, match="all were left out: 19 short, 1 quality"):
+        prepare_corpus(documents, tokenizer, tmp_path / "corpus", selection=selection)
+    assert not (tmp_path / "corpus").exists()
+
+
+def test_a_pipeline_needs_beam(tokenizer, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "apache_beam", None)
+    with pytest.raises(InputError, match=r"needs Apache Beam.*pip install 'tfbert\[beam\]'"):
+        prepare_corpus(DocumentFiles("sample"), tokenizer, tmp_path / "corpus", beam_flags=[])
+
+
 @pytest.mark.parametrize("documents", [[], [[], []], ["", " \n"], ["\u200d"] * 5])
 def test_no_documents_are_refused(tokenizer, tmp_path, documents):
     with pytest.raises(InputError, match=r"a corpus needs (documents|text)"):
@@ -176,7 +245,13 @@ def test_processes_make_the_same_folder(tokenizer, tmp_path):
     for name, processes in (("one", 1), ("two", 2)):
         report = io.StringIO()
         prepare_corpus(
-            reviews(400), tokenizer, tmp_path / name, processes=processes, shard_megabytes=0.004, report=report
+            mixed(400),
+            tokenizer,
+            tmp_path / name,
+            processes=processes,
+            shard_megabytes=0.004,
+            selection=dataclasses.replace(EVERYTHING, deduplicate="near"),
+            report=report,
         )
         assert re.search(r"  0\.0 MB of text  \d+\.\d MB/s\n$", report.getvalue())
     assert content(tmp_path / "one") == content(tmp_path / "two")

@@ -23,3 +23,11 @@ def test_counts_shares_and_padding(tmp_path):
         "  with two sentences or more           75.0%             -",
         "  padding, if filled to 16             25.0%             -",
     ]
+
+
+def test_what_was_left_out_is_told_where_something_could_be(tmp_path):
+    manifest = {"sequence_lengths": [], "train": {}, "held_out": {}, "dropped": {"short": 1234, "duplicate": 0}}
+    assert corpus_summary(Corpus(tmp_path, manifest, {})).splitlines()[-2:] == [
+        "left out: short                        1,234",
+        "left out: occur again                      0",
+    ]

@@ -59,6 +59,14 @@ def test_the_sample(tmp_path, capsys):
     assert content(tmp_path / "corpus") == before
 
 
+def test_what_is_left_out_is_printed(tmp_path, capsys):
+    run("--output", tmp_path, "--least-characters", "20", "--language", "en", "--quality", "--deduplicate", "exact")
+    printed = capsys.readouterr().out
+    for line in (r"left out: short +\d+", r"other languages +\d+", r"low quality +\d+", r"occur again +\d+\n"):
+        assert re.search(line, printed), line
+    assert sum(Corpus.open(tmp_path).manifest["dropped"].values()) > 50
+
+
 def test_a_checkpoint_folder_gives_the_vocabulary_and_its_case(tmp_path, capsys):
     (tmp_path / "bert").mkdir()
     (tmp_path / "bert" / "vocab.txt").write_bytes(sample_vocabulary().read_bytes())
@@ -92,6 +100,9 @@ def refused(flags, message, tmp_path, capsys):
         (["--sequence-lengths", "4"], "at least 8"),
         (["--held-out-share", "0.9"], "held_out_share"),
         (["--processes", "0"], "processes"),
+        (["--least-characters", "-1"], "least_characters must be 0 or more"),
+        (["--language", "de"], "language must be one that can be told"),
+        (["--deduplicate", "all"], "deduplicate must be one of none, exact, near"),
     ],
 )
 def test_bad_settings_are_one_line_and_leave_nothing(flags, message, tmp_path, capsys):
@@ -140,14 +151,18 @@ def test_a_full_disk_leaves_whole_shards_and_the_same_command_goes_on(text, tmp_
     Corpus.open(tmp_path / "out").verify()
 
 
+SELECTIONS = [[], ["--deduplicate", "near"], ["--deduplicate", "exact", "--language", "en", "--quality"]]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_killed_it_goes_on_to_the_same_bytes(text, tmp_path, seed):
     """SIGKILL of all processes at a random moment, made again with the other number of processes."""
-    subprocess.run([*COMMAND, *flags_for(text, tmp_path / "whole", "1")], check=True, capture_output=True)
+    command = [*COMMAND, *SELECTIONS[seed % 3]]
+    subprocess.run([*command, *flags_for(text, tmp_path / "whole", "1")], check=True, capture_output=True)
     killed = tmp_path / "killed"
     process = subprocess.Popen(
-        [*COMMAND, *flags_for(text, killed)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+        [*command, *flags_for(text, killed)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
     )
     shards = random.Random(seed).randrange(1, 12)
     while len(list(killed.glob("*.safetensors"))) < shards:
@@ -157,7 +172,7 @@ def test_killed_it_goes_on_to_the_same_bytes(text, tmp_path, seed):
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     assert not (killed / "finished.json").exists()
-    subprocess.run([*COMMAND, *flags_for(text, killed)], check=True, capture_output=True)
+    subprocess.run([*command, *flags_for(text, killed)], check=True, capture_output=True)
     assert content(killed) == content(tmp_path / "whole")
 
 

@@ -9,6 +9,7 @@ from tfbert.data.records import Corpus, Shard
 from tfbert.data.review_audit import ReviewAudit, audit_reviews
 from tfbert.data.review_sources import load_reviews, sample_folder, sample_vocabulary
 from tfbert.data.reviews import STARS_TO_SENTIMENT, Reviews, parse_mapping, read_reviews
+from tfbert.data.selection import Selection
 from tfbert.data.sentences import split_sentences
 from tfbert.data.splitting import Split, normalized_text, split_reviews
 
@@ -19,6 +20,7 @@ __all__ = [
     "LengthBatches",
     "ReviewAudit",
     "Reviews",
+    "Selection",
     "Shard",
     "Split",
     "audit_reviews",

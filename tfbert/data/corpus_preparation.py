@@ -3,7 +3,7 @@
 import itertools
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -25,6 +25,7 @@ from tfbert.data.records import (
     vocabulary_sha256,
 )
 from tfbert.data.row_plan import NUM_SPECIAL_TOKENS
+from tfbert.data.selection import Selection
 from tfbert.data.shard_making import MadeShard, ShardMaker, ShardSettings
 from tfbert.data.shard_workers import end_if_started_unguarded, make_in_parallel
 from tfbert.data.word_cache import batches
@@ -54,6 +55,8 @@ def prepare_corpus(
     shard_megabytes: float = 8,
     processes: int | None = None,
     allow_one_document: bool = False,
+    selection: Selection | None = None,
+    beam_flags: Sequence[str] | None = None,
     report: TextIO | None = None,
 ) -> Corpus:
     """Write a corpus into `folder` and open it; see `records` for what the folder holds.
@@ -77,6 +80,10 @@ def prepare_corpus(
         processes: how many to use; by default as many as there are cores. Each imports the script that calls this,
             which must do so under `if __name__ == "__main__":`.
         allow_one_document: prepare a single training document, which is of no use for next-sentence prediction.
+        selection: what to leave out: documents that are short, of another language, of low quality, or that occur
+            again; nothing by default. Counts of what was left out stand in the manifest as `dropped`.
+        beam_flags: prepare by an Apache Beam pipeline instead of processes, see `corpus_beam`; the flags of its runner,
+            `["--runner=FlinkRunner", ...]`. The folder and the files must have the same paths on every worker.
         report: where to print progress.
 
     Raises:
@@ -84,6 +91,7 @@ def prepare_corpus(
             or other files; if the vocabulary makes most tokens [UNK]; or a setting or file cannot be used.
     """
     end_if_started_unguarded()
+    selection = selection or Selection()
     _check_settings(sequence_lengths, held_out_share, short_row_rate, random_rate, seed, shard_megabytes, processes)
     settings = ShardSettings(
         tuple(tokenizer.vocabulary.tokens),
@@ -105,13 +113,21 @@ def prepare_corpus(
         "random_rate": random_rate,
         "seed": seed,
         "shard_megabytes": shard_megabytes,
+        **selection.description,
     }
     check_run_folder(folder, identity)
     # The first pieces are read before the folder is made, so that what is wrong with a small corpus leaves no trace.
-    pieces = cut_pieces(documents, held_out_share=held_out_share, piece_bytes=int(shard_megabytes * 1e6))
+    dropped = selection.nothing_dropped
+    pieces = cut_pieces(
+        documents,
+        held_out_share=held_out_share,
+        piece_bytes=int(shard_megabytes * 1e6),
+        selection=selection,
+        dropped=dropped,
+    )
     first = list(itertools.islice(pieces, _FEW_PIECES + 1))
     maker = ShardMaker(settings)
-    _check_documents(first, allow_one_document)
+    _check_documents(first, allow_one_document, dropped)
     _check_vocabulary(tokenizer, maker, first[0])
     few = len(first) <= _FEW_PIECES
     pieces = itertools.chain(first, pieces)
@@ -120,6 +136,12 @@ def prepare_corpus(
     with run_folder(folder, identity) as held:
         for leftover in held.glob(".partial-*"):
             leftover.unlink()
+        if beam_flags is not None:
+            from tfbert.data.corpus_beam import prepare_with_beam
+
+            del pieces
+            prepare_with_beam(documents, settings, held, identity, selection, beam_flags)
+            return Corpus.open(folder)
         made: Iterator[tuple[float, MadeShard]]
         if few or processes == 1:
             made = ((piece.share_read, maker.make(held, piece)) for piece in pieces)
@@ -135,12 +157,17 @@ def prepare_corpus(
             if split == "train":
                 counts += shard.token_counts
         progress.finished()
-        _finish_folder(held, identity, entries, counts, settings.vocabulary)
+        finish_folder(held, identity, entries, counts, settings.vocabulary, dropped)
     return Corpus.open(folder)
 
 
-def _finish_folder(
-    folder: Path, identity: dict[str, Any], entries: dict[str, list[dict]], counts: np.ndarray, tokens: Sequence[str]
+def finish_folder(
+    folder: Path,
+    identity: dict[str, Any],
+    entries: dict[str, list[dict]],
+    counts: np.ndarray,
+    tokens: Sequence[str],
+    dropped: Mapping[str, int],
 ) -> None:
     """Write all that stands beside the shards, the manifest last; remove shards of a source that was longer once."""
     for each in entries.values():
@@ -153,7 +180,9 @@ def _finish_folder(
         partial.write_bytes(vocabulary_bytes(tokens))
     with written_beside(folder / TOKEN_COUNTS) as partial:
         partial.write_bytes(safetensors.numpy.save({"train": counts}))
-    totals = {split: _totals(entries[split]) for split in SPLITS}
+    totals: dict[str, Any] = {split: _totals(entries[split]) for split in SPLITS}
+    if dropped:
+        totals["dropped"] = dict(dropped)
     manifest = {"format": FORMAT, **identity, **totals, "shards": entries}
     with written_beside(folder / MANIFEST) as partial:
         partial.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
@@ -204,7 +233,12 @@ def _check_settings(
         raise InputError(f"processes must be at least 1; received {processes}.")
 
 
-def _check_documents(first: Sequence[Piece], allow_one_document: bool) -> None:
+def _check_documents(first: Sequence[Piece], allow_one_document: bool, dropped: Mapping[str, int]) -> None:
+    if not first and any(dropped.values()):
+        raise InputError(
+            "a corpus needs documents; all were left out: "
+            f"{', '.join(f'{count:,} {name}' for name, count in dropped.items())}. Select less strictly."
+        )
     if not first:
         raise InputError(
             "a corpus needs documents; the sources hold none, only white space: check the files and their layout."

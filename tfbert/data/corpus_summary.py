@@ -2,6 +2,8 @@
 
 from tfbert.data.records import SPLITS, Corpus
 
+_LEFT_OUT = {"short": "short", "language": "other languages", "quality": "low quality", "duplicate": "occur again"}
+
 
 def corpus_summary(corpus: Corpus) -> str:
     """Return a table of the training and the held-out shards: counts, unknown tokens, rows and their padding."""
@@ -26,6 +28,8 @@ def corpus_summary(corpus: Corpus) -> str:
             _line("  with two sentences or more", [_share(each, "rows_with_two_sentences", "rows") for each in rows])
         )
         lines.append(_line(f"  padding, if filled to {length}", [_share(each, "empty", "slots") for each in padding]))
+    for name, count in corpus.manifest.get("dropped", {}).items():
+        lines.append(_line(f"left out: {_LEFT_OUT[name]}", [f"{count:,}"]))
     return "\n".join(lines)
 
 

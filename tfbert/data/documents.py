@@ -61,8 +61,7 @@ class DocumentFiles:
         }
         """The arguments, for a manifest."""
         for path in self.paths:
-            with open(path, "rb") as raw:
-                next(self._documents(path, raw), None)
+            next(self.read(path), None)
 
     def __iter__(self) -> Iterator[Document]:
         before = 0
@@ -73,6 +72,11 @@ class DocumentFiles:
                     yield document
             before += path.stat().st_size
         self.share_read = 1.0
+
+    def read(self, path: Path) -> Iterator[Document]:
+        """Yield the documents of one file."""
+        with open(path, "rb") as raw:
+            yield from self._documents(path, raw)
 
     def _documents(self, path: Path, raw: BinaryIO) -> Iterator[Document]:
         layout = self._layout
