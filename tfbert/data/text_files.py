@@ -97,13 +97,15 @@ def _decompressed(path: Path, raw: BinaryIO) -> Any:
 def _faults_named(path: Path) -> Iterator[None]:
     """Turn what a broken file raises into an `InputError`."""
     try:
-        yield
-    except UnicodeDecodeError as error:
-        line, byte = _first_wrong_byte(path)
-        raise InputError(
-            f"{path}: the file must be UTF-8; line {line} holds the byte 0x{byte:02x}, which is not: convert it, if it "
-            "came from Windows with iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW"
-        ) from error
+        try:
+            yield
+        except UnicodeDecodeError as error:
+            # Looking for the place reads the file again, and may find that it is damaged further on.
+            line, byte = _first_wrong_byte(path)
+            raise InputError(
+                f"{path}: the file must be UTF-8; line {line} holds the byte 0x{byte:02x}, which is not: convert it, "
+                "if it came from Windows with iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW"
+            ) from error
     except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise InputError(f"{path}: the file cannot be read ({error.strerror}): check it") from error
