@@ -9,6 +9,7 @@ FROM, tensor by tensor and output by output. Seconds; memory of about three time
 """
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 from tfbert.cli import argument, run_recipe, setting
@@ -33,8 +34,11 @@ class Settings:
 def main(settings: Settings) -> None:
     """Run the recipe."""
     from tfbert import checkpoints
+    from tfbert.atomic import written_beside
 
     # 1. What is there.
+    if Path(settings.target).exists():
+        raise InputError(f"{settings.target} is there already: name a new folder, or delete it first.")
     contents = checkpoints.inspect(settings.source)
     print(contents, end="\n\n")
 
@@ -54,37 +58,36 @@ def main(settings: Settings) -> None:
     elif settings.lowercase is not None:
         raise InputError(f"--lowercase says something of a vocabulary, and {settings.source} has none. Leave it out.")
 
-    # 3. The folder.
+    # 3. The folder, which takes its name when it was read again: is it the same?
     max_length = contents.max_length
     if max_length is not None and settings.max_sequence_length is not None:
         max_length = min(max_length, settings.max_sequence_length)
-    checkpoints.save(
-        model,
-        settings.target,
-        tokenizer=tokenizer,
-        format=settings.format,
-        temperature=None if settings.encoder_only else contents.temperature,
-        max_length=max_length if settings.format == "native" else None,
-        allow_activation_change=settings.allow_activation_change,
-    )
-    print(checkpoints.inspect(settings.target), end="\n\n")
+    with written_beside(settings.target) as partial:
+        checkpoints.save(
+            model,
+            partial,
+            tokenizer=tokenizer,
+            format=settings.format,
+            temperature=None if settings.encoder_only else contents.temperature,
+            max_length=max_length if settings.format == "native" else None,
+            allow_activation_change=settings.allow_activation_change,
+        )
+        written = (
+            checkpoints.load_encoder(partial) if settings.encoder_only else checkpoints.load(partial, labels=labels)
+        )
+        identical, total = checkpoints.count_identical_tensors(model, written)
+        rows = checkpoints.example_rows(model)
+        differences = checkpoints.output_differences(model, written, rows)
+        if identical < total:
+            raise RuntimeError(f"{settings.target} would not hold the tensors of {settings.source}.")
 
-    # 4. Is it the same?
-    written = (
-        checkpoints.load_encoder(settings.target)
-        if settings.encoder_only
-        else checkpoints.load(settings.target, labels=labels)
-    )
-    identical, total = checkpoints.count_identical_tensors(model, written)
-    rows = checkpoints.example_rows(model)
-    differences = checkpoints.output_differences(model, written, rows)
+    # 4. What it holds.
+    print(checkpoints.inspect(settings.target), end="\n\n")
     print(f"parity      {identical} of {total} tensors are bit-identical")
     for name, difference in differences.items():
         print(
             f"            {name} differs by at most {difference:.1e} on {len(rows['token_ids'])} rows of random tokens"
         )
-    if identical < total:
-        raise RuntimeError(f"{settings.target} does not hold the tensors of {settings.source}.")
 
 
 if __name__ == "__main__":

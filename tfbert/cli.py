@@ -2,12 +2,15 @@
 
 import argparse
 import ast
+import contextlib
 import dataclasses
 import importlib.resources
 import os
 import runpy
+import signal
 import sys
 import tempfile
+import threading
 import types
 import typing
 from collections.abc import Callable, Iterator
@@ -15,6 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from tfbert.errors import InputError
+
+_OUT_OF_MEMORY = (
+    "memory ran out. Use smaller batches, more micro-batches, fewer processes or smaller shards; the same command goes "
+    "on."
+)
 
 
 def setting(default: Any, help: str) -> Any:
@@ -27,8 +35,18 @@ def argument(metavar: str, help: str) -> Any:
     return dataclasses.field(metadata={"help": help, "metavar": metavar})
 
 
-def run_recipe(main: Callable[[Any], None], settings_class: type, argv: list[str] | None = None) -> None:
-    """Run `main` with settings read from flags; a user's mistake prints one line and exits with status 2."""
+def remaining_arguments(metavar: str, help: str) -> Any:
+    """A field of a recipe's settings, `list[str]`, that takes the rest of the command line as it is."""
+    return dataclasses.field(metadata={"help": help, "metavar": metavar, "nargs": argparse.REMAINDER})
+
+
+def run_recipe(
+    main: Callable[[Any], None], settings_class: type, argv: list[str] | None = None, *, needs_tensorflow: bool = True
+) -> None:
+    """Run `main` with settings read from flags; a user's mistake prints one line and exits with status 2.
+
+    So do a full disk and memory that runs out; SIGTERM prints one line and exits with status 143.
+    """
     module = sys.modules[settings_class.__module__]
     arguments = argparse.ArgumentParser(
         description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
@@ -38,7 +56,7 @@ def run_recipe(main: Callable[[Any], None], settings_class: type, argv: list[str
         flag = "--" + field.name.replace("_", "-")
         kind = types_of[field.name]
         if "metavar" in field.metadata:
-            arguments.add_argument(field.name, type=kind, **field.metadata)
+            arguments.add_argument(field.name, type=str if "nargs" in field.metadata else kind, **field.metadata)
             continue
         shown = f"{field.metadata['help']} (default: {field.default})".replace("%", "%%")
         parse = typing.get_args(kind)[0] if isinstance(kind, types.UnionType) else kind
@@ -49,29 +67,65 @@ def run_recipe(main: Callable[[Any], None], settings_class: type, argv: list[str
             arguments.add_argument(flag, type=parse, default=field.default, help=shown, metavar=metavar)
     values = vars(arguments.parse_args(argv))
     try:
-        settings = settings_class(**values)
-        import_tensorflow()
-        main(settings)
+        with _termination_raised():
+            settings = settings_class(**values)
+            if needs_tensorflow:
+                import_tensorflow()
+            main(settings)
     except InputError as error:
         fail(str(error))
     except OSError as error:
         # A disk that is full, a folder that cannot be written: the system's word and the place say it.
         place = f"{error.filename}: " if error.filename else ""
         fail(f"{place}{error.strerror or error}. Free some space or choose another folder, and run the command again.")
+    except _Terminated:
+        fail("ended by SIGTERM; what was saved is kept, and the same command goes on.", 128 + signal.SIGTERM)
+    except MemoryError:
+        fail(_OUT_OF_MEMORY)
     except Exception as error:
         name, message = type(error).__name__, str(error)
+        if name == "ResourceExhaustedError" and ("OOM" in message or "out of memory" in message):
+            fail(f"{_OUT_OF_MEMORY} {message.splitlines()[0]}")
         # TensorFlow and safetensors have errors of their own for what the system says when they write.
         if (name in ("ResourceExhaustedError", "FailedPreconditionError") and "space" in message) or (
             name == "SafetensorError" and "serializing: I/O error" in message
         ):
             fail(f"{message.splitlines()[0]}. Free some space and run the command again.")
+        if "Collective ops is aborted by" in message:
+            fail(
+                "another worker of this training was lost. Start all of them again with the same command: they go on "
+                "from the last saved state.",
+                os.EX_TEMPFAIL,
+            )
         raise
 
 
-def fail(message: str) -> typing.NoReturn:
-    """Print `message` as one line on standard error and exit with status 2."""
+class _Terminated(BaseException):
+    """SIGTERM asked for the end: what is being written is removed on the way out."""
+
+
+@contextlib.contextmanager
+def _termination_raised() -> Iterator[None]:
+    """Within the block SIGTERM raises, so that nothing half-written is left; a second one ends the process at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise _Terminated
+
+    previous = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def fail(message: str, status: int = 2) -> typing.NoReturn:
+    """Print `message` as one line on standard error and exit with `status`."""
     print("error: " + " ".join(message.split()), file=sys.stderr)
-    raise SystemExit(2)
+    raise SystemExit(status)
 
 
 def import_tensorflow() -> None:

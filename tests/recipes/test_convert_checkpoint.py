@@ -85,7 +85,7 @@ def test_missing_tensors_and_another_gelu_when_allowed(classifier, tmp_path, cap
 
 def test_a_folder_that_reads_otherwise_is_a_defect(classifier, tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, "count_identical_tensors", lambda *_: (24, 25))
-    with pytest.raises(RuntimeError, match="does not hold the tensors"):
+    with pytest.raises(RuntimeError, match="would not hold the tensors"):
         run(classifier, tmp_path / "mine", "--labels", "bad,good")
 
 

@@ -199,6 +199,25 @@ class Corpus:
             more = f" and {len(found) - 3} more" if len(found) > 3 else ""
             raise InputError(f"{'; '.join(found[:3])}{more}. {_AGAIN}")
 
+    def stamps(self) -> dict[Path, tuple[int, int, int] | None]:
+        """Return what changes when a shard does: its size, time of change and number; None where it is gone."""
+        return {shard.path: _stamp(shard.path) for split in SPLITS for shard in self.shards[split]}
+
+    def check_unchanged(self, stamps: Mapping[Path, tuple[int, int, int] | None]) -> None:
+        """Refuse to go on with shards that were changed, or removed, since their `stamps` were taken.
+
+        Raises:
+            InputError: naming the first three of them.
+        """
+        found = [
+            f"{path}: the shard was {'removed' if stamp is None else 'changed'} while it was read"
+            for path, stamp in self.stamps().items()
+            if stamp is None or stamp != stamps[path]
+        ]
+        if found:
+            more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+            raise InputError(f"{'; '.join(found[:3])}{more}. Bring back the shards that were, and run again.")
+
 
 def vocabulary_sha256(tokens: Sequence[str]) -> str:
     """Return the checksum of the vocabulary file with these tokens."""
@@ -246,6 +265,14 @@ def shard_entry(path: Path) -> dict[str, Any]:
             for name, tensor in sorted(header.items())
         },
     }
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
 def _fault(shard: Shard) -> str | None:

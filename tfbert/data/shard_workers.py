@@ -8,13 +8,16 @@ import signal
 import sys
 import threading
 from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, as_completed, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from tfbert.data.corpus_pieces import Piece
 from tfbert.data.shard_making import MadeShard, ShardMaker, ShardSettings
 from tfbert.errors import InputError
+
+_MOST_SECONDS = 1200.0
+"""So long may all processes together go without finishing a shard; the largest, of 256 MB, takes some 2 minutes."""
 
 
 def end_if_started_unguarded() -> None:
@@ -39,7 +42,7 @@ def make_in_parallel(
         The piece's `share_read` and its shard, in the order in which they are finished.
 
     Raises:
-        InputError: if a worker was killed.
+        InputError: if a worker was killed, or none finished a shard for `_MOST_SECONDS`: one hangs.
     """
     # A server imports TensorFlow once and forks the workers, which share its memory. TensorFlow survives that because
     # it has no threads before its first op, which each worker runs for itself; this process may have run some.
@@ -50,10 +53,12 @@ def make_in_parallel(
     try:
         for piece in pieces:
             if len(running) > processes:
-                done, running = wait(running, return_when=FIRST_COMPLETED)
+                done, running = _wait(pool, folder, running)
                 yield from (future.result() for future in done)
             running.add(pool.submit(_make, settings, folder, piece))
-        yield from (future.result() for future in as_completed(running))
+        while running:
+            done, running = _wait(pool, folder, running)
+            yield from (future.result() for future in done)
     except BrokenProcessPool as error:
         raise InputError(
             f"{folder}: a process that prepared a shard ended, as said above or killed, perhaps because memory ran "
@@ -62,6 +67,20 @@ def make_in_parallel(
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _wait(pool: ProcessPoolExecutor, folder: Path, running: set[Future]) -> tuple[set[Future], set[Future]]:
+    """Wait until a shard is finished; return those that are, and those that are not."""
+    done, others = wait(running, _MOST_SECONDS, FIRST_COMPLETED)
+    if done:
+        return done, others
+    # A process that hangs, stopped or on a disk that does not answer, would keep the pool from ending, too.
+    for process in list(pool._processes.values()):
+        process.kill()
+    raise InputError(
+        f"{folder}: no process finished a shard for {_MOST_SECONDS:,.0f} seconds, so they were ended: one hangs. Run "
+        "the command again, it goes on where it was; look at the disk if it happens again."
+    )
 
 
 def _make(settings: ShardSettings, folder: Path, piece: Piece) -> tuple[float, MadeShard]:
