@@ -139,9 +139,9 @@ def prepare_with_beam(
                 >> beam.Map(_finish, beam.pvalue.AsSingleton(plan), settings, folder.resolve(), identity, selection)
             )
     except Exception as error:
-        # Runners raise errors of their own, with the worker's traceback as text.
-        found = _INPUT_ERROR.search(str(error))
-        if isinstance(error, InputError) or not found:
+        # Runners raise errors of their own, with the worker's traceback as text, or add to the message.
+        found = _INPUT_ERROR.search(f"{type(error).__name__}: {error}")
+        if not found:
             raise
         raise InputError(found[1]) from error
 
