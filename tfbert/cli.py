@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tfbert.errors import InputError
+from tfbert.memory_allocation import keep_freed_memory
 
 _OUT_OF_MEMORY = (
     "memory ran out. Use smaller batches, more micro-batches, fewer processes or smaller shards; the same command goes "
@@ -36,7 +37,7 @@ def argument(metavar: str, help: str) -> Any:
 
 
 def remaining_arguments(metavar: str, help: str) -> Any:
-    """A field of a recipe's settings, `list[str]`, that takes the rest of the command line as it is."""
+    """A field of a recipe's settings, `tuple[str, ...]`, that takes the rest of the command line as it is."""
     return dataclasses.field(metadata={"help": help, "metavar": metavar, "nargs": argparse.REMAINDER})
 
 
@@ -70,6 +71,7 @@ def run_recipe(
         with _termination_raised():
             settings = settings_class(**values)
             if needs_tensorflow:
+                keep_freed_memory()
                 import_tensorflow()
             main(settings)
     except InputError as error:

@@ -21,6 +21,7 @@ import numpy as np
 
 from tfbert.benchmarks.task import Setup, System, task_named
 from tfbert.cli import import_tensorflow
+from tfbert.memory_allocation import keep_freed_memory
 
 
 def main(task: str, name: str, folder: Path) -> None:
@@ -43,6 +44,8 @@ def main(task: str, name: str, folder: Path) -> None:
     setup = Setup.read(folder)
     if setup.precision not in system.precisions:
         setup = dataclasses.replace(setup, precision=system.precisions[0])
+    # For all alike; tfbert's recipes do so by themselves.
+    keep_freed_memory()
     if "tensorflow" in system.packages:
         import_tensorflow()
         import tensorflow as tf

@@ -5,6 +5,7 @@ from keras import ops
 
 from tfbert.errors import InputError
 from tfbert.layers.arguments import check_rates, check_sizes
+from tfbert.layers.dropout import Dropout
 from tfbert.layers.layer_norm import LayerNorm
 from tfbert.layers.starting_values import StartingValues
 
@@ -78,7 +79,7 @@ class Embeddings(keras.layers.Layer):
         self.segment_embeddings = self._add_table("segment_embeddings", self.num_segments)
         self.layer_norm = LayerNorm(self.layer_norm_epsilon, dtype=self.dtype_policy, name="layer_norm")
         self.layer_norm.build((None, None, self.hidden_dim))
-        self.dropout = keras.layers.Dropout(self.dropout_rate, dtype=self.dtype_policy, name="dropout")
+        self.dropout = Dropout(self.dropout_rate, dtype=self.dtype_policy, name="dropout")
         self.dropout.build((None, None, self.hidden_dim))
 
     def _add_table(self, name: str, rows: int):

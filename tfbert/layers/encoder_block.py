@@ -3,6 +3,7 @@
 import keras
 
 from tfbert.layers.arguments import check_rates, check_sizes
+from tfbert.layers.dropout import Dropout
 from tfbert.layers.feed_forward import FeedForward
 from tfbert.layers.layer_norm import LayerNorm
 from tfbert.layers.self_attention import SelfAttention, attention_output_spec
@@ -69,9 +70,9 @@ class EncoderBlock(keras.layers.Layer):
             self.intermediate_dim, self.hidden_dim, activation=self.activation, name="feed_forward", **shared
         )
         dtype, epsilon, rate = self.dtype_policy, self.layer_norm_epsilon, self.dropout_rate
-        self.attention_dropout = keras.layers.Dropout(rate, dtype=dtype, name="attention_dropout")
+        self.attention_dropout = Dropout(rate, dtype=dtype, name="attention_dropout")
         self.attention_layer_norm = LayerNorm(epsilon, dtype=dtype, name="attention_layer_norm")
-        self.output_dropout = keras.layers.Dropout(rate, dtype=dtype, name="output_dropout")
+        self.output_dropout = Dropout(rate, dtype=dtype, name="output_dropout")
         self.output_layer_norm = LayerNorm(epsilon, dtype=dtype, name="output_layer_norm")
         for layer in (
             self.attention,
@@ -85,12 +86,18 @@ class EncoderBlock(keras.layers.Layer):
 
     def call(self, inputs, padding_mask=None, training=None, return_attention_scores=False, num_queries=None):
         """Return the block's output, and the attention probabilities where asked."""
-        attended, probabilities = self.attention(
-            inputs, padding_mask=padding_mask, training=training, return_attention_scores=True, num_queries=num_queries
+        attended = self.attention(
+            inputs,
+            padding_mask=padding_mask,
+            training=training,
+            return_attention_scores=return_attention_scores,
+            num_queries=num_queries,
         )
-        attended = self.attention_layer_norm(
-            inputs[:, :num_queries] + self.attention_dropout(attended, training=training)
-        )
+        if return_attention_scores:
+            attended, probabilities = attended
+        if num_queries is not None:
+            inputs = inputs[:, :num_queries]
+        attended = self.attention_layer_norm(inputs + self.attention_dropout(attended, training=training))
         transformed = self.output_dropout(self.feed_forward(attended), training=training)
         outputs = self.output_layer_norm(attended + transformed)
         return (outputs, probabilities) if return_attention_scores else outputs

@@ -7,19 +7,28 @@ from keras import ops
 
 from tfbert.errors import InputError
 from tfbert.layers.arguments import check_rates, check_sizes
+from tfbert.layers.dropout import Dropout, dropout
 from tfbert.layers.starting_values import StartingValues
 
 if keras.backend.backend() == "tensorflow":
-    from tfbert.layers.tensorflow_kernels import matmul_transposed, softmax
+    from tfbert.layers.tensorflow_kernels import attend, matmul_transposed
 else:
 
     def matmul_transposed(first, second):
         """Return first · secondᵀ over the last two axes."""
         return ops.matmul(first, ops.swapaxes(second, -1, -2))
 
-    def softmax(logits):
-        """Return the softmax over the last axis, in the dtype of the input."""
-        return ops.softmax(logits, axis=-1)
+    def attend(query, key, value, adder, dropout_rate: float = 0.0, seed_generator=None):
+        """Return dropout(softmax(query · keyᵀ + adder)) · value over the last two axes."""
+        probabilities = ops.cast(attention_probabilities(query, key, adder), value.dtype)
+        return ops.matmul(
+            dropout(probabilities, dropout_rate, seed_generator) if dropout_rate else probabilities, value
+        )
+
+
+def attention_probabilities(query, key, adder):
+    """Return softmax(query · keyᵀ + adder), in the dtype of `adder`."""
+    return ops.softmax(ops.cast(matmul_transposed(query, key), adder.dtype) + adder, axis=-1)
 
 
 # Large enough to drown any score, so that a row with nothing to attend to comes out uniform; finite in float32, in
@@ -73,7 +82,7 @@ class SelfAttention(keras.layers.Layer):
         """Create the two products and the dropout."""
         self.query_key_value = self._dense(3 * self.hidden_dim, "query_key_value")
         self.output_dense = self._dense(self.hidden_dim, "output_dense")
-        self.dropout = keras.layers.Dropout(self.attention_dropout_rate, dtype=self.dtype_policy, name="dropout")
+        self.dropout = Dropout(self.attention_dropout_rate, dtype=self.dtype_policy, name="dropout")
         self.dropout.build((None, self.num_heads, None, None))
 
     def _dense(self, units: int, name: str) -> keras.layers.Dense:
@@ -92,18 +101,18 @@ class SelfAttention(keras.layers.Layer):
         units = self.hidden_dim // self.num_heads
         # Scaling the query touches fewer numbers than scaling the scores.
         query = query * ops.cast(1 / math.sqrt(units), query.dtype)
-        scores = matmul_transposed(query, key)
-        scores = ops.cast(scores, keras.backend.result_type(scores.dtype, "float32"))
-        if padding_mask is not None:
-            adder = _PADDING_ADDER * (1 - ops.cast(padding_mask, scores.dtype))
+        dtype = keras.backend.result_type(query.dtype, "float32")
+        if padding_mask is None:
+            adder = ops.zeros((1, 1, 1, 1), dtype)
+        else:
             # Not by indexing with None, which LiteRT's converter does not know where the length is open.
-            scores = scores + ops.expand_dims(adder, (1, 2))
-        probabilities = softmax(scores)
-        attended = ops.matmul(self.dropout(ops.cast(probabilities, value.dtype), training=training), value)
+            adder = ops.expand_dims(_PADDING_ADDER * (1 - ops.cast(padding_mask, dtype)), (1, 2))
+        drawn = (self.dropout.rate, self.dropout.seed_generator) if training and self.dropout.rate else ()
+        attended = attend(query, key, value, adder, *drawn)
         attended = ops.transpose(attended, (0, 2, 1, 3))
         outputs = self.output_dense(ops.reshape(attended, (-1, self.hidden_dim)))
         outputs = ops.reshape(outputs, (-1, ops.shape(attended)[1], self.hidden_dim))
-        return (outputs, probabilities) if return_attention_scores else outputs
+        return (outputs, attention_probabilities(query, key, adder)) if return_attention_scores else outputs
 
     def _by_head(self, joint, inputs, parts: int):
         """Cut `(batch × length, parts × hidden)` into parts `(batch, heads, length, units)`; length is the inputs'."""

@@ -7,6 +7,7 @@ import math
 
 import tensorflow as tf
 
+_NUM_RANDOM_VALUES = 1 << 16
 _SQRT_HALF = math.sqrt(0.5)
 _NORMAL_DENSITY_AT_ZERO = 1 / math.sqrt(2 * math.pi)
 
@@ -26,16 +27,20 @@ def layer_norm(inputs: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: fl
         normalized = centered * inverse_deviation
 
         def gradient(upstream):
-            row_axes = list(range(upstream.shape.rank - 1))
             scaled = upstream * gamma
             along_mean = tf.reduce_mean(scaled, axis=-1, keepdims=True)
             along_deviation = tf.reduce_mean(scaled * normalized, axis=-1, keepdims=True)
             inputs_gradient = (scaled - along_mean - normalized * along_deviation) * inverse_deviation
-            return inputs_gradient, tf.reduce_sum(upstream * normalized, row_axes), tf.reduce_sum(upstream, row_axes)
+            return inputs_gradient, _sum_of_rows(upstream * normalized), _sum_of_rows(upstream)
 
         return normalized * gamma + beta, gradient
 
     return normalize(inputs, gamma, beta)
+
+
+def _sum_of_rows(values: tf.Tensor) -> tf.Tensor:
+    """Return the sum over all axes but the last; two to three times as fast as `tf.reduce_sum`."""
+    return tf.raw_ops.BiasAddGrad(out_backprop=values)
 
 
 @tf.custom_gradient
@@ -66,8 +71,8 @@ def gelu_tanh(inputs: tf.Tensor):
     gate = tf.sigmoid(inputs * (linear + cubic * square))
 
     def gradient(upstream):
-        slope = inputs * (linear + 3 * cubic * square)
-        return upstream * (gate + gate * (1 - gate) * slope)
+        slope = tf.raw_ops.SigmoidGrad(y=gate, dy=inputs)
+        return upstream * (gate + slope * (linear + 3 * cubic * square))
 
     return inputs * gate, gradient
 
@@ -77,13 +82,96 @@ def matmul_transposed(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
     return tf.matmul(first, second, transpose_b=True)
 
 
-@tf.custom_gradient
-def softmax(logits: tf.Tensor):
-    """Return the softmax over the last axis, in the dtype of the input."""
-    probabilities = tf.nn.softmax(logits)
+def dropout(inputs: tf.Tensor, rate: float, seed_generator) -> tf.Tensor:
+    """Return `inputs` with each element 0 with probability `rate`, else 1/(1 − rate) times as large.
 
-    def gradient(upstream):
-        weighted = upstream * probabilities
-        return weighted - probabilities * tf.reduce_sum(weighted, axis=-1, keepdims=True)
+    `rate` is taken to the nearest of 1/65,536 and the factor is that rate's, so that the mean is kept. The next
+    seed of `seed_generator`, a `keras.random.SeedGenerator`, says which elements.
+    """
+    threshold = _threshold(rate)
+    kept = _kept(tf.shape(inputs), threshold, seed_generator.next())
 
-    return probabilities, gradient
+    def masked(values):
+        # Faster than a choice between each value and 0, and leaves no more than the booleans for the gradient.
+        return values * (tf.cast(kept, values.dtype) * _keeping_factor(threshold))
+
+    return tf.custom_gradient(lambda inputs: (masked(inputs), masked))(inputs)
+
+
+def _threshold(rate: float) -> int:
+    return round(rate * _NUM_RANDOM_VALUES)
+
+
+def _keeping_factor(threshold: int) -> float:
+    return _NUM_RANDOM_VALUES / (_NUM_RANDOM_VALUES - threshold)
+
+
+def _kept(shape: tf.Tensor, threshold: int, seed: tf.Tensor) -> tf.Tensor:
+    """Return booleans of this shape, false where 16 random bits, half as many as a random float takes, are below."""
+    size = tf.reduce_prod(tf.cast(shape, tf.int64))
+    pairs = tf.random.stateless_uniform([(size + 1) // 2], tf.cast(seed, tf.int32), None, None, tf.uint32)
+    values = tf.reshape(tf.bitcast(pairs, tf.uint16), [-1])[:size]
+    return tf.reshape(values >= tf.constant(threshold, tf.uint16), shape)
+
+
+def attend(query, key, value, adder, dropout_rate: float = 0.0, seed_generator=None) -> tf.Tensor:
+    """Return dropout(softmax(query · keyᵀ + adder)) · value over the last two axes.
+
+    The softmax is taken in the dtype of `adder`, which has the shape of the scores or is broadcast to it; the products
+    in that of the others. Its gradient needs no sum over the scores: Σⱼ Pᵢⱼ ∂Pᵢⱼ is the product of the output with its
+    gradient (Dao et al. 2022, appendix B.2), dropout or not.
+    """
+    threshold = _threshold(dropout_rate)
+    factor = _keeping_factor(threshold)
+    seed = seed_generator.next() if threshold else None
+
+    @tf.custom_gradient
+    def product(query, key, value):
+        probabilities = tf.nn.softmax(tf.cast(matmul_transposed(query, key), adder.dtype) + adder)
+        weights = tf.cast(probabilities, value.dtype)
+        if threshold:
+            weights *= tf.cast(_kept(tf.shape(weights), threshold, seed), value.dtype)
+        # The factor of what is kept goes where there are fewer numbers.
+        outputs = tf.matmul(weights, value) * factor if threshold else tf.matmul(weights, value)
+
+        def gradient(upstream):
+            along = tf.cast(upstream, adder.dtype) * tf.cast(outputs, adder.dtype)
+            along = tf.reduce_sum(along, axis=-1, keepdims=True)
+            upstream = upstream * factor if threshold else upstream
+            weights_gradient = tf.cast(matmul_transposed(upstream, value), adder.dtype)
+            scores_gradient = weights_gradient * tf.cast(weights, adder.dtype) - probabilities * along
+            scores_gradient = tf.cast(scores_gradient, query.dtype)
+            return (
+                tf.matmul(scores_gradient, key),
+                tf.matmul(scores_gradient, query, transpose_a=True),
+                tf.matmul(weights, upstream, transpose_a=True),
+            )
+
+        return outputs, gradient
+
+    return product(query, key, value)
+
+
+def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Return −log softmax(logits)[label] over the last axis, `logits` of rank 2 or more; half the time of TensorFlow's.
+
+    The logarithm of the sum of exponentials comes from the largest logit and its probability, which is never small.
+    """
+
+    @tf.custom_gradient
+    def losses(logits):
+        probabilities = tf.nn.softmax(logits)
+        largest = tf.reduce_max(logits, axis=-1)
+        log_sum = largest - tf.math.log(tf.reduce_max(probabilities, axis=-1))
+        picked = tf.gather(logits, labels, axis=-1, batch_dims=labels.shape.rank)
+
+        def gradient(upstream):
+            classes = tf.shape(logits)[-1]
+            rows = tf.reshape(probabilities * upstream[..., None], [-1, classes])
+            places = tf.stack([tf.range(tf.shape(rows)[0]), tf.reshape(tf.cast(labels, tf.int32), [-1])], axis=-1)
+            rows = tf.tensor_scatter_nd_sub(rows, places, tf.reshape(upstream, [-1]))
+            return tf.reshape(rows, tf.shape(logits))
+
+        return log_sum - picked, gradient
+
+    return losses(logits)

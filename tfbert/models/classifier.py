@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras
 
 from tfbert.errors import InputError
+from tfbert.layers.dropout import Dropout
 from tfbert.layers.starting_values import StartingValues
 from tfbert.models.base import BertModel
 from tfbert.models.encoder import BertEncoder
@@ -42,7 +43,7 @@ class BertClassifier(BertModel):
         self.encoder = encoder
         self.labels = tuple(labels)
         self.dropout_rate = dropout_rate
-        self.dropout = keras.layers.Dropout(dropout_rate, dtype=self.dtype_policy, name="dropout")
+        self.dropout = Dropout(dropout_rate, dtype=self.dtype_policy, name="dropout")
         self.head = keras.layers.Dense(
             len(self.labels),
             kernel_initializer=StartingValues(stddev=encoder.config.initializer_stddev),

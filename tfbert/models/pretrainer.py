@@ -11,6 +11,14 @@ from tfbert.models.base import BertModel
 from tfbert.models.encoder import BertEncoder
 from tfbert.models.pretraining_metrics import BalancedAccuracy, Perplexity
 
+if keras.backend.backend() == "tensorflow":
+    from tfbert.layers.tensorflow_kernels import cross_entropy
+else:
+
+    def cross_entropy(labels, logits):
+        """Return −log softmax(logits)[label] over the last axis."""
+        return ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+
 
 @keras.saving.register_keras_serializable(package="tfbert")
 class BertPretrainer(BertModel):
@@ -117,9 +125,11 @@ class BertPretrainer(BertModel):
 
     def weighted_losses(self, x, y, y_pred):
         """Return the losses in float32, `masked_lm` `(batch, masks)` and `next_sentence` `(batch,)`."""
-        losses = {"masked_lm": _cross_entropy(x["mask_ids"], y_pred["masked_lm_logits"])}
+        losses = {"masked_lm": cross_entropy(x["mask_ids"], ops.cast(y_pred["masked_lm_logits"], "float32"))}
         if self.next_sentence:
-            losses["next_sentence"] = _cross_entropy(x["next_sentence_labels"], y_pred["next_sentence_logits"])
+            losses["next_sentence"] = cross_entropy(
+                x["next_sentence_labels"], ops.cast(y_pred["next_sentence_logits"], "float32")
+            )
         return losses
 
     @property
@@ -164,7 +174,3 @@ class BertPretrainer(BertModel):
     def from_config(cls, config):
         """Return the pretrainer that `get_config` describes."""
         return cls(**{**config, "encoder": keras.saving.deserialize_keras_object(config["encoder"])})
-
-
-def _cross_entropy(labels, logits):
-    return ops.sparse_categorical_crossentropy(labels, ops.cast(logits, "float32"), from_logits=True)

@@ -42,6 +42,7 @@ class TextClassification:
         balanced: weigh each row by rows / (classes · rows of its class).
         freeze_embeddings, freeze_layers: leave the embeddings, and so many of the lowest blocks, as they are.
         jit_compile: see `GlobalBatchModel.compile`.
+        gradient_checkpointing: see `BertEncoder`.
         save_every_seconds: see `fit_resumable`.
 
     Raises:
@@ -66,6 +67,7 @@ class TextClassification:
     freeze_embeddings: bool = False
     freeze_layers: int = 0
     jit_compile: bool = False
+    gradient_checkpointing: bool = False
     save_every_seconds: float = 120.0
     num_parameters: int = dataclasses.field(init=False)
 
@@ -149,6 +151,7 @@ class TextClassification:
         """
         classifier = self.classifier(seed)
         classifier.freeze(embeddings=self.freeze_embeddings, layers=self.freeze_layers)
+        classifier.encoder.gradient_checkpointing = self.gradient_checkpointing
         training = dataclasses.replace(training, seed=seed, weights=self._weights(training.labels))
         steps = self.num_epochs * training.steps_per_epoch
         with self.placement.strategy.scope():

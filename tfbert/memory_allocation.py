@@ -1,0 +1,24 @@
+"""How the C library hands out memory."""
+
+import ctypes
+import platform
+import sys
+
+# Of <malloc.h>.
+_TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
+
+
+def keep_freed_memory() -> bool:
+    """Let this process keep the memory that it frees, for what it allocates next; return whether that can be set.
+
+    By default glibc gives large blocks back to the system as soon as they are free. A step of training frees and asks
+    for hundreds of megabytes, and the system has to find and clear the pages anew each time: up to a seventh of the
+    CPU time of a step of 6 x 384. What a process keeps is at most what it held at its peak. Call it before TensorFlow
+    is imported. Other C libraries than glibc are left as they are.
+    """
+    if not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc":
+        return False
+    set_option = ctypes.CDLL(None).mallopt
+    # Never give the top of the heap back; have no blocks mapped on their own; have one heap, since those beyond the
+    # first are given back whole.
+    return all(set_option(option, value) for option, value in ((_TRIM_THRESHOLD, -1), (_MMAP_MAX, 0), (_ARENA_MAX, 1)))
