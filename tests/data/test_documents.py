@@ -119,3 +119,14 @@ def test_a_document_that_is_too_long_is_refused(tmp_path, monkeypatch):
     csv = write(tmp_path / "a.csv", "content\nfine\n1234567890123\n")
     with pytest.raises(InputError, match=r"line 3 do not balance.*limit \(12\)"):
         list(DocumentFiles(csv, text_columns=["content"]))
+
+
+def test_a_file_that_is_removed_before_its_turn_is_named(tmp_path):
+    first, second = (write(tmp_path / name, "One.\n\nTwo.\n") for name in ("a.txt", "b.txt"))
+    documents = iter(DocumentFiles([first, second]))
+    assert next(documents) == ["One.\n"]
+    first.unlink()
+    assert next(documents) == ["Two.\n"]
+    second.unlink()
+    with pytest.raises(InputError, match=r"b\.txt: a file of documents must be there, .* bring it back, and run"):
+        next(documents)

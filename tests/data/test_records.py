@@ -142,7 +142,7 @@ def change_manifest(folder, change):
         (lambda manifest: manifest["shards"]["train"][0].update(rows=3), "of another kind"),
         (
             lambda manifest: manifest["shards"]["train"][0].update(file="../a.safetensors"),
-            "must lie in the corpus folder",
+            "lies in the corpus folder",
         ),
     ],
 )

@@ -1,6 +1,7 @@
 """Reading documents: plain text, one document a line, or columns of a CSV; one at a time, however large the files."""
 
 import glob
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -66,16 +67,16 @@ class DocumentFiles:
     def __iter__(self) -> Iterator[Document]:
         before = 0
         for path in self.paths:
-            with open(path, "rb") as raw:
+            with _opened(path) as raw:
                 for document in self._documents(path, raw):
                     self.share_read = (before + raw.tell()) / self.total_bytes
                     yield document
-            before += path.stat().st_size
+                before += os.fstat(raw.fileno()).st_size
         self.share_read = 1.0
 
     def read(self, path: Path) -> Iterator[Document]:
         """Yield the documents of one file."""
-        with open(path, "rb") as raw:
+        with _opened(path) as raw:
             yield from self._documents(path, raw)
 
     def _documents(self, path: Path, raw: BinaryIO) -> Iterator[Document]:
@@ -92,6 +93,16 @@ class DocumentFiles:
         else:
             documents = _between_blank_lines(path, read_lines(path, raw))
         return filter(None, documents)
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return open(path, "rb")
+    except OSError as error:
+        raise InputError(
+            f"{path}: a file of documents must be there, and readable, until it is read ({error.strerror}): bring it "
+            "back, and run the same command again"
+        ) from error
 
 
 def _between_blank_lines(path: Path, lines: Iterator[str]) -> Iterator[Document]:

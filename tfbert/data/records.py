@@ -13,6 +13,7 @@ last. The manifest gives the byte at which each tensor begins, so that a reader 
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ FORMAT = "tfbert corpus 1"
 SPLITS = ("train", "held_out")
 MANIFEST, VOCABULARY, TOKEN_COUNTS = "manifest.json", "vocab.txt", "token_counts.safetensors"
 _FACTS = "facts"
+_SHARD_NAME = re.compile(rf"({'|'.join(SPLITS)})-[0-9]+\.safetensors")
 _AGAIN = "Prepare the corpus again into a new folder, or copy the file again from where it is whole."
 
 
@@ -57,8 +59,11 @@ class Shard:
     @classmethod
     def from_entry(cls, folder: Path, entry: Mapping[str, Any]) -> "Shard":
         """Take what the manifest in `folder` says of a shard."""
-        if Path(entry["file"]).name != entry["file"]:
-            raise InputError(f"{folder / MANIFEST}: a shard must lie in the corpus folder, received {entry['file']!r}.")
+        if not _SHARD_NAME.fullmatch(entry["file"]):
+            raise InputError(
+                f"{folder / MANIFEST}: a shard lies in the corpus folder and has a name such as "
+                f"train-00000.safetensors; received {entry['file']!r}. {_AGAIN}"
+            )
         return cls(
             path=folder / entry["file"],
             bytes=entry["bytes"],
@@ -286,4 +291,6 @@ def _fault(shard: Shard) -> str | None:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         return f"{shard.path}: the shard is missing"
+    except OSError as error:
+        return f"{shard.path}: the shard cannot be read ({error.strerror})"
     return None if digest == shard.sha256 else f"{shard.path}: the shard's bytes are not those that were written"

@@ -160,7 +160,9 @@ def _checked(values: list, kind: str, level: int, rank: int) -> list:
     elif kind in _INTEGERS:
         accepted = types <= {int} and _in_range(values, kind)
     else:
-        raise StatusError("UNIMPLEMENTED", f"Conversion of JSON Value: {shown(values[0])} to type: {kind}")
+        raise StatusError(
+            "UNIMPLEMENTED", f"Conversion of JSON Value: {shown(values[0] if values else values)} to type: {kind}"
+        )
     if not accepted:
         raise _type_error(next(value for value in values if _is_wrong(value, kind)), kind)
     # The common case needs no look at each value.

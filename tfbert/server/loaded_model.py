@@ -244,5 +244,13 @@ def _serving_graph(path: Path) -> meta_graph_pb2.MetaGraphDef:
         raise StatusError("DATA_LOSS", f"{path / 'saved_model.pb'} is not a whole SavedModel.") from None
     for graph in saved.meta_graphs:
         if set(graph.meta_info_def.tags) == {"serve"}:
+            _check_assets(path, graph)
             return graph
     raise not_found(f"Could not find meta graph def matching supplied tags: {{ serve }} in {path}.")
+
+
+def _check_assets(path: Path, graph: meta_graph_pb2.MetaGraphDef) -> None:
+    """Refuse a graph that would read files from elsewhere: TensorFlow follows any name, and any link."""
+    for asset in graph.asset_file_def:
+        if not (path / "assets" / asset.filename).resolve().is_relative_to(path.resolve()):
+            raise invalid(f"{path}: the asset {asset.filename!r} leads out of the version's folder.")
