@@ -1,9 +1,13 @@
+import dataclasses
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tfbert.cli import run_recipe
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
 
@@ -119,3 +123,46 @@ def test_our_own_defects_keep_their_traceback(tmp_path):
     done = recipe(tmp_path, "--how", "defect")
     assert done.returncode == 1
     assert "Traceback" in done.stderr
+
+
+@dataclasses.dataclass(frozen=True)
+class NoSettings:
+    """None."""
+
+
+def test_sigterm_cleans_up_and_is_one_line(capsys):
+    before = signal.getsignal(signal.SIGTERM)
+    cleaned = []
+
+    def main(settings):
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            # A second one ends the process at once, should cleaning up take too long.
+            cleaned.append(signal.getsignal(signal.SIGTERM))
+
+    with pytest.raises(SystemExit) as stopped:
+        run_recipe(main, NoSettings, [])
+    assert stopped.value.code == 143
+    assert cleaned == [signal.SIG_DFL]
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert capsys.readouterr().err == (
+        "error: ended by SIGTERM; what was saved is kept, and the same command goes on.\n"
+    )
+
+
+def test_memory_that_runs_out_is_one_line(capsys):
+    import tensorflow as tf
+
+    def python(settings):
+        bytearray(1 << 60)
+
+    def tensorflow(settings):
+        tf.zeros([1 << 50])
+
+    for main in (python, tensorflow):
+        with pytest.raises(SystemExit, match="2"):
+            run_recipe(main, NoSettings, [])
+        error = capsys.readouterr().err
+        assert error.startswith("error: memory ran out. Use smaller batches, more micro-batches"), error
+        assert error.count("\n") == 1
