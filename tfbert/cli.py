@@ -89,7 +89,8 @@ def run_recipe(
         if name == "ResourceExhaustedError" and ("OOM" in message or "out of memory" in message):
             fail(f"{_OUT_OF_MEMORY} {message.splitlines()[0]}")
         # TensorFlow and safetensors have errors of their own for what the system says when they write.
-        if (name in ("ResourceExhaustedError", "FailedPreconditionError") and "space" in message) or (
+        full = "space" in message or "File too large" in message
+        if (name in ("ResourceExhaustedError", "FailedPreconditionError", "OutOfRangeError") and full) or (
             name == "SafetensorError" and "serializing: I/O error" in message
         ):
             fail(f"{message.splitlines()[0]}. Free some space and run the command again.")
