@@ -11,6 +11,7 @@ FOLDER is a checkpoint with its vocabulary: of Google, of transformers, a preset
 `pretrain` and `convert_checkpoint` write them. A run that was killed goes on with the same command.
 """
 
+import contextlib
 import dataclasses
 import platform
 import shutil
@@ -51,6 +52,10 @@ class Settings:
     freeze_layers: int = setting(0, "keep so many of the lowest layers as they are")
     seeds: str = setting("0", "seeds, one training each; the one with the least validation loss is exported")
     strategy: str = setting("auto", "auto, cpu, gpu, mirrored or multi_worker")
+    all_reduce: str = setting("auto", "how several workers sum gradients: auto, ring or nccl")
+    all_reduce_timeout: float | None = setting(
+        None, "seconds after which a worker that hangs ends the run; by default never"
+    )
     precision: str = setting("auto", "auto, float32, bfloat16 or float16")
     jit_compile: bool = setting(False, "let XLA compile the forward and backward pass")
     save_seconds: float = setting(120.0, "seconds between two saves of the training state")
@@ -88,54 +93,67 @@ def main(settings: Settings) -> None:
     from tfbert.training import pick_placement
     from tfbert.training.domain_pretraining import pretrain_on_texts
     from tfbert.training.text_classification import TextClassification
+    from tfbert.training.workers import Workers
 
-    identity = {name: value for name, value in dataclasses.asdict(settings).items() if name != "output"}
+    changeable = ("output", "all_reduce_timeout")
+    identity = {name: value for name, value in dataclasses.asdict(settings).items() if name not in changeable}
     run_folder.check_run_folder(settings.output, identity)
 
-    # 1. The reviews, and what is in them.
-    reviews = data.load_reviews(
-        settings.data,
-        text_column=settings.text_column,
-        score_column=settings.score_column,
-        mapping=data.parse_mapping(settings.mapping),
-    )
-    tokenizer = checkpoints.load_tokenizer(
-        data.sample_folder() if settings.encoder in PUBLISHED_SIZES else settings.encoder,
-        vocabulary=settings.vocabulary,
-        lowercase=settings.lowercase,
-    )
-    audit = data.audit_reviews(reviews, tokenizer, settings.max_length)
-    print(audit, end="\n\n")
-    split = data.split_reviews(reviews, seed=settings.split_seed, grouped=settings.split == "grouped")
+    with contextlib.ExitStack() as stack:
+        # 1. Devices: workers find each other before TensorFlow computes. The chief alone writes and prints.
+        placement = pick_placement(
+            settings.strategy,
+            settings.precision,
+            all_reduce=settings.all_reduce,
+            all_reduce_timeout_seconds=settings.all_reduce_timeout,
+        )
+        workers = Workers(placement.strategy)
+        stack.enter_context(workers.chief_prints())
 
-    # 2. Devices, batches and model.
-    task = TextClassification(
-        tokenizer,
-        reviews.label_names,
-        settings.encoder,
-        pick_placement(settings.strategy, settings.precision),
-        max_length=settings.max_length,
-        batch_size=settings.batch_size,
-        micro_batches=settings.micro_batches,
-        epochs=settings.epochs,
-        patience=settings.patience,
-        learning_rate=settings.learning_rate,
-        warmup_share=settings.warmup_share,
-        layer_decay=settings.layer_decay,
-        dropout_rate=settings.dropout,
-        balanced=settings.class_weights == "balanced",
-        freeze_embeddings=settings.freeze_embeddings,
-        freeze_layers=settings.freeze_layers,
-        jit_compile=settings.jit_compile,
-        save_every_seconds=settings.save_seconds,
-    )
-    parts = {
-        name: task.rows(reviews.texts[rows], reviews.labels[rows])
-        for name, rows in (("training", split.train), ("validation", split.validation), ("test", split.test))
-    }
-    print(task.describe(parts["training"]), end="\n\n")
+        # 2. The reviews, and what is in them; batches and model.
+        reviews = data.load_reviews(
+            settings.data,
+            text_column=settings.text_column,
+            score_column=settings.score_column,
+            mapping=data.parse_mapping(settings.mapping),
+        )
+        tokenizer = checkpoints.load_tokenizer(
+            data.sample_folder() if settings.encoder in PUBLISHED_SIZES else settings.encoder,
+            vocabulary=settings.vocabulary,
+            lowercase=settings.lowercase,
+        )
+        audit = data.audit_reviews(reviews, tokenizer, settings.max_length)
+        print(audit, end="\n\n")
+        split = data.split_reviews(reviews, seed=settings.split_seed, grouped=settings.split == "grouped")
 
-    with run_folder.run_folder(settings.output, identity) as folder:
+        task = TextClassification(
+            tokenizer,
+            reviews.label_names,
+            settings.encoder,
+            placement,
+            max_length=settings.max_length,
+            batch_size=settings.batch_size,
+            micro_batches=settings.micro_batches,
+            epochs=settings.epochs,
+            patience=settings.patience,
+            learning_rate=settings.learning_rate,
+            warmup_share=settings.warmup_share,
+            layer_decay=settings.layer_decay,
+            dropout_rate=settings.dropout,
+            balanced=settings.class_weights == "balanced",
+            freeze_embeddings=settings.freeze_embeddings,
+            freeze_layers=settings.freeze_layers,
+            jit_compile=settings.jit_compile,
+            save_every_seconds=settings.save_seconds,
+        )
+        parts = {
+            name: task.rows(reviews.texts[rows], reviews.labels[rows])
+            for name, rows in (("training", split.train), ("validation", split.validation), ("test", split.test))
+        }
+        print(task.describe(parts["training"]), end="\n\n")
+
+        folder = stack.enter_context(run_folder.run_folder(settings.output, identity, writes=workers.is_chief))
+
         # 3. Baselines on the same rows.
         print("baselines", flush=True)
         train_texts, test_texts = reviews.texts[split.train], reviews.texts[split.test]
@@ -176,6 +194,8 @@ def main(settings: Settings) -> None:
         for seed in settings.seed_list:
             print(f"\nseed {seed}", flush=True)
             trained, history = task.train(seed, parts["training"], parts["validation"], folder / "seeds" / str(seed))
+            if not workers.is_chief:
+                continue
             answers = {name: evaluation.predict_logits(trained, parts[name]) for name in ("validation", "test")}
             evaluations.append(
                 evaluation.evaluate_seed(
@@ -189,6 +209,11 @@ def main(settings: Settings) -> None:
             )
             if best is None or evaluations[-1].validation_loss < best.validation_loss:
                 best, classifier = evaluations[-1], trained
+
+        if not workers.is_chief:
+            # Until the chief has written: were it to fail, all would be started again.
+            workers.wait()
+            return
 
         # 6. The checkpoint; and the export with what was measured in its model card, asked the same as the model.
         measured = best.result.metrics
@@ -254,8 +279,9 @@ def main(settings: Settings) -> None:
         )
         evaluation.write_report(folder / "report.html", report)
         evaluation.write_metrics(folder / "metrics.json", report.to_metrics())
+        workers.wait()
         run_folder.finish(folder, {"export": str(export), "accuracy": report.summary()["accuracy"].mean})
-    print(f"report    {folder / 'report.html'}\n\n{evaluation.terminal_summary(report)}")
+        print(f"report    {folder / 'report.html'}\n\n{evaluation.terminal_summary(report)}")
 
 
 if __name__ == "__main__":

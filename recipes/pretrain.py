@@ -83,8 +83,15 @@ class Settings:
     evaluation_rows: int = setting(2048, "most held-out rows to look at")
     seed: int = setting(0, "fixes the new weights, rows, pairs, masks and dropout")
     strategy: str = setting("auto", "auto, cpu, gpu, mirrored or multi_worker")
+    all_reduce: str = setting("auto", "how several workers sum gradients: auto, ring or nccl")
+    all_reduce_timeout: float | None = setting(
+        None, "seconds after which a worker that hangs ends the run; by default never"
+    )
     precision: str = setting("auto", "auto, float32, bfloat16 or float16")
     jit_compile: bool = setting(False, "let XLA compile the forward and backward pass")
+    data_service: str | None = setting(
+        None, "host:port of `tfbert serve-batches`, with commas between several, which make the batches"
+    )
     save_seconds: float = setting(60.0, "seconds between two saves of the training state: what a kill can cost")
     tensorboard: bool = setting(False, "write curves for TensorBoard into the output folder")
     accept_changes: bool = setting(False, "go on with an unfinished run although settings differ from its own")
@@ -121,14 +128,25 @@ def main(settings: Settings) -> None:
     from tfbert.training.filled_samples import FilledSamples
     from tfbert.training.pretraining import Pretraining
     from tfbert.training.resume import DivergedError
+    from tfbert.training.workers import Workers
 
-    changeable = ("output", "accept_changes", "save_seconds")
+    changeable = ("output", "accept_changes", "save_seconds", "all_reduce_timeout", "data_service")
     identity = {name: value for name, value in dataclasses.asdict(settings).items() if name not in changeable}
     run_folder.check_run_folder(settings.output, identity, accept_changes=settings.accept_changes)
     sample = settings.corpus == "sample"
 
     with contextlib.ExitStack() as stack:
-        # 1. The corpus, whole and unchanged.
+        # 1. Devices: workers find each other before TensorFlow computes. The chief alone writes and prints.
+        placement = pick_placement(
+            settings.strategy,
+            settings.precision,
+            all_reduce=settings.all_reduce,
+            all_reduce_timeout_seconds=settings.all_reduce_timeout,
+        )
+        workers = Workers(placement.strategy)
+        stack.enter_context(workers.chief_prints())
+
+        # 2. The corpus, whole and unchanged; rows and model.
         if sample:
             scratch = stack.enter_context(tempfile.TemporaryDirectory())
             tokenizer = BertTokenizer(data.sample_vocabulary())
@@ -139,11 +157,10 @@ def main(settings: Settings) -> None:
         token_counts = corpus.token_counts()
         corpus_counts = {name: corpus.manifest["train"][name] for name in ("documents", "sentences", "tokens")}
 
-        # 2. Devices, rows and model.
         task = Pretraining(
             corpus,
             settings.encoder,
-            pick_placement(settings.strategy, settings.precision),
+            placement,
             allow_new_heads=settings.allow_new_heads,
             objective=settings.objective,
             random_rate=settings.random_rate,
@@ -165,11 +182,14 @@ def main(settings: Settings) -> None:
             seed=settings.seed,
             jit_compile=settings.jit_compile,
             save_every_seconds=settings.save_seconds,
+            data_services=tuple(settings.data_service.split(",")) if settings.data_service else (),
         )
         if task.new_weights:
             print(task.new_weights, end="\n\n")
         folder = stack.enter_context(
-            run_folder.run_folder(settings.output, identity, accept_changes=settings.accept_changes)
+            run_folder.run_folder(
+                settings.output, identity, accept_changes=settings.accept_changes, writes=workers.is_chief
+            )
         )
         state = folder / "state"
         if settings.minutes:
@@ -193,9 +213,9 @@ def main(settings: Settings) -> None:
         print(evaluation.rows_summary(statistics, baselines), end="\n\n", flush=True)
 
         # 4. Training, from where the last run was.
-        samples = FilledSamples(held_out[0], task.tokenizer.vocabulary, state)
+        samples = FilledSamples(held_out[0], task.tokenizer.vocabulary, state, writes=workers.is_chief)
         callbacks = [samples]
-        if settings.tensorboard:
+        if settings.tensorboard and workers.is_chief:
             callbacks.append(keras.callbacks.TensorBoard(folder / "logs", update_freq="epoch"))
         diverged = pairs = None
         try:
@@ -204,6 +224,12 @@ def main(settings: Settings) -> None:
             if not error.history:
                 raise
             diverged, history = error, error.history
+        if not workers.is_chief:
+            # Until the chief has written: were it to fail, all would be started again.
+            workers.wait()
+            if diverged:
+                raise diverged
+            return
 
         # 5. The checkpoint, and the export with what was measured in its model card.
         outputs = {}
@@ -256,6 +282,7 @@ def main(settings: Settings) -> None:
         )
         evaluation.write_pretraining_report(folder / "report.html", report)
         evaluation.write_metrics(folder / "metrics.json", report.to_metrics())
+        workers.wait()
         if diverged:
             raise diverged
         run_folder.finish(folder, {**outputs, "masked_lm_loss": history[-1]["val_masked_lm_loss"]})

@@ -49,6 +49,15 @@ def test_changed_settings_are_taken_when_told_to(tmp_path):
         check_run_folder(folder, SETTINGS, accept_changes=True)
 
 
+def test_a_worker_that_only_reads_neither_makes_nor_holds_the_folder(tmp_path):
+    with run_folder(tmp_path / "run", SETTINGS, writes=False) as folder:
+        assert not folder.exists()
+    with run_folder(tmp_path / "run", SETTINGS), run_folder(tmp_path / "run", SETTINGS, writes=False) as folder:
+        assert folder == tmp_path / "run"
+    with pytest.raises(InputError, match="epochs was 3"), run_folder(folder, {"epochs": 4}, writes=False):
+        pass
+
+
 def test_a_finished_run_is_refused(tmp_path):
     with run_folder(tmp_path, SETTINGS) as folder:
         finish(folder, {"accuracy": 0.5})

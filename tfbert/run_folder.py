@@ -14,7 +14,9 @@ _FINISHED = "finished.json"
 
 
 @contextlib.contextmanager
-def run_folder(folder: Path | str, settings: dict, *, accept_changes: bool | None = None) -> Iterator[Path]:
+def run_folder(
+    folder: Path | str, settings: dict, *, accept_changes: bool | None = None, writes: bool = True
+) -> Iterator[Path]:
     """Hold `folder` for one run with `settings`; the lock is freed by the system when the process dies.
 
     Makes the folder and its `settings.json` if this is a new run. The run calls `finish(folder)` as its last act.
@@ -24,12 +26,16 @@ def run_folder(folder: Path | str, settings: dict, *, accept_changes: bool | Non
         settings: all that the run's results depend on, as a JSON object.
         accept_changes: True lets an unfinished run go on with these settings, whatever it had before; False refuses
             and names the recipe's flag `--accept-changes`; None refuses where a recipe has no such flag.
+        writes: False for the workers of a run that only read: another process, the chief, holds the folder.
 
     Raises:
         InputError: if the folder holds a finished run, a run with other settings (named), other files, or is in use.
     """
     folder = Path(folder)
     check_run_folder(folder, settings, accept_changes=accept_changes)
+    if not writes:
+        yield folder
+        return
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "w") as lock:
         try:

@@ -169,6 +169,9 @@ def refused(flags, message, tmp_path, capsys, of=recipe):
         (("--steps", 20, "--optimizer", "sgd"), r"optimizer must be one of adamw, lamb"),
         (("--steps", 20, "--encoder", "absent"), r"absent"),
         (("--steps", 20, "--max-ngram", 2), r"whole_words"),
+        (("--steps", 20, "--all-reduce", "ring"), r"need strategy multi_worker; received all_reduce='ring'"),
+        (("--steps", 20, "--all-reduce-timeout", 9), r"all_reduce_timeout_seconds=9.0 for strategy 'auto'"),
+        (("--steps", 20, "--data-service", "nonsense"), r"the data service nonsense must answer"),
     ],
 )
 def test_bad_settings_are_one_line_and_leave_nothing(flags, message, corpus, checkpoint, tmp_path, capsys):
@@ -371,16 +374,18 @@ def test_every_setting_reaches_training(corpus, tmp_path, monkeypatch):
 
     monkeypatch.setattr("tfbert.training.pretraining.Pretraining", take)
     flags = ["--corpus", corpus, "--encoder", "small", "--steps", 10, "--save-seconds", 7, "--precision", "bfloat16"]
+    flags += ["--data-service", "one:5050,two:5050"]
     for name, value in settings.items():
         flag = "--" + name.replace("_", "-")
         flags += [flag] if value is True else [flag, value]
     with pytest.raises(KeyboardInterrupt):
         run(*flags, "--output", tmp_path / "out")
-    assert received == {**settings, "save_every_seconds": 7.0, "encoder": "small", "dtype": "mixed_bfloat16"}
+    others = {"save_every_seconds": 7.0, "encoder": "small", "dtype": "mixed_bfloat16"}
+    assert received == {**settings, **others, "data_services": ("one:5050", "two:5050")}
     fields = {field.name for field in dataclasses.fields(recipe.Settings)}
     assert fields - {*received} == {
         "corpus", "steps", "epochs", "minutes", "strategy", "precision", "save_seconds", "tensorboard",
-        "accept_changes", "output",
+        "accept_changes", "output", "all_reduce", "all_reduce_timeout", "data_service",
     }  # fmt: skip
 
 

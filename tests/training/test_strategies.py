@@ -65,5 +65,20 @@ def test_an_unknown_system_gets_float32(tmp_path):
 )
 def test_what_cannot_be_picked(arguments, message, monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
+    monkeypatch.delenv("SLURM_STEP_NODELIST", raising=False)
     with pytest.raises(InputError, match=message):
         pick_placement(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"strategy": "multi_worker", "all_reduce": "tree"}, "all_reduce must be one of auto, ring, nccl"),
+        ({"strategy": "multi_worker", "all_reduce": "nccl"}, "all_reduce nccl needs GPUs"),
+        ({"strategy": "mirrored", "all_reduce": "ring"}, "need strategy multi_worker; received all_reduce='ring'"),
+        ({"all_reduce_timeout_seconds": 60.0}, "all_reduce_timeout_seconds=60.0 for strategy 'auto'"),
+    ],
+)
+def test_options_of_an_all_reduce_between_workers(options, message):
+    with pytest.raises(InputError, match=message):
+        pick_placement(**options)

@@ -26,6 +26,7 @@ class _Opening(NamedTuple):
     num_batches: int
     first_batch: int
     end_batch: int
+    stride: int
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -106,9 +107,12 @@ class PretrainingInputs:
         """Return the number of batches of an epoch; it varies a little with what shards are open together."""
         return sum(opening.num_batches for opening in self._openings(epoch))
 
-    def dataset(self, first_step: int, num_steps: int) -> tf.data.Dataset:
-        """Return `num_steps` batches, the first of them batch `first_step` counted from the beginning of epoch 0."""
-        openings = list(self._openings_of_steps(first_step, num_steps))
+    def dataset(self, first_step: int, num_steps: int, stride: int = 1) -> tf.data.Dataset:
+        """Return batches of `num_steps` steps, the first of them step `first_step` counted from the start of epoch 0.
+
+        With a `stride` of n, every n-th of these alone, and no work is done for the others.
+        """
+        openings = list(self._openings_of_steps(first_step, num_steps, stride))
         shards, length = self._shards, self.pairs.sequence_length
         numbers_before = np.cumsum([0, *(shard.rows[length] for shard in shards)])
         tensors = ("token_ids", "sentence_starts", f"rows_{length}")
@@ -130,10 +134,10 @@ class PretrainingInputs:
             [[_key(self.seed, opening.epoch), _key(self.seed, opening.epoch, opening.number)] for opening in openings],
             tf.int64,
         )
-        descriptors["batches"] = tf.constant([opening[-2:] for opening in openings], tf.int64)
+        descriptors["batches"] = tf.constant([opening[-3:] for opening in openings], tf.int64)
         described = tf.data.Dataset.from_tensor_slices(descriptors).with_options(pipeline_options())
         batches = described.map(self._open).prefetch(1).flat_map(self._batches)
-        return batches.apply(tf.data.experimental.assert_cardinality(num_steps)).prefetch(4)
+        return batches.apply(tf.data.experimental.assert_cardinality(-(-num_steps // stride))).prefetch(4)
 
     def _openings(self, epoch: int) -> Iterator[_Opening]:
         """Yield what is opened in an epoch, every batch of it read."""
@@ -142,16 +146,17 @@ class PretrainingInputs:
         # Of nearly equal numbers, so that no shard is open alone.
         for number, shards in enumerate(np.array_split(order, -(-len(order) // self.open_shards))):
             num_batches = -(-int(rows[shards].sum()) // self.batch_size)
-            yield _Opening(epoch, number, shards, num_batches, 0, num_batches)
+            yield _Opening(epoch, number, shards, num_batches, 0, num_batches, 1)
 
-    def _openings_of_steps(self, first_step: int, num_steps: int) -> Iterator[_Opening]:
+    def _openings_of_steps(self, first_step: int, num_steps: int, stride: int) -> Iterator[_Opening]:
         """Yield what is opened for these steps, and which batches of it they are."""
         step, end_step = 0, first_step + num_steps
         for epoch in itertools.count():
             for opening in self._openings(epoch):
                 first, end = (min(max(each - step, 0), opening.num_batches) for each in (first_step, end_step))
+                first += (first_step - step - first) % stride
                 if first < end:
-                    yield opening._replace(first_batch=first, end_batch=end)
+                    yield opening._replace(first_batch=first, end_batch=end, stride=stride)
                 step += opening.num_batches
                 if step >= end_step:
                     return
@@ -187,8 +192,8 @@ class PretrainingInputs:
         by_length = tf.gather(shuffled, tf.argsort(tf.gather(shards.groups // 2, shuffled), stable=True))
         num_batches = -(-tf.size(by_length) // self.batch_size)
         batches = _permutation(num_batches, descriptor["keys"][1], 1)
-        first, end = tf.unstack(descriptor["batches"])
-        return {"shards": shards, "rows": by_length, "batches": batches[first:end], "key": descriptor["keys"][0]}
+        first, end, stride = tf.unstack(descriptor["batches"])
+        return {"shards": shards, "rows": by_length, "batches": batches[first:end:stride], "key": descriptor["keys"][0]}
 
     @tf.autograph.experimental.do_not_convert
     def _batches(self, opened):

@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from tfbert.evaluation.calibration import expected_calibration_error, fit_temperature, softmax
 from tfbert.evaluation.classification import evaluate_classification
 from tfbert.evaluation.review_report import SeedResult
+from tfbert.training.workers import Workers
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -61,7 +63,12 @@ def evaluate_seed(
 
 def predict_logits(classifier: Any, rows: Any) -> np.ndarray:
     """Return the classifier's logits of `rows`, a `LengthBatches`, float32 (rows, classes) in their own order."""
-    logits = classifier.predict(rows.evaluation_dataset(), verbose=0)
+    if Workers(classifier.distribute_strategy).count > 1:
+        # Keras's `predict` needs every worker, and puts their rows in an order that depends on their devices.
+        forward = tf.function(lambda inputs: classifier(inputs, training=False), reduce_retracing=True)
+        logits = np.concatenate([forward(inputs).numpy() for inputs, _, _ in rows.evaluation_dataset()])
+    else:
+        logits = classifier.predict(rows.evaluation_dataset(), verbose=0)
     in_order = np.empty_like(logits)
     in_order[rows.evaluation_order()] = logits
     return in_order

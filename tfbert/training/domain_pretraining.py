@@ -10,6 +10,7 @@ from tfbert.data.records import MANIFEST, Corpus
 from tfbert.tokenization.tokenizer import BertTokenizer
 from tfbert.training.pretraining import Pretraining
 from tfbert.training.strategies import Placement
+from tfbert.training.workers import Workers
 
 
 def pretrain_on_texts(
@@ -45,11 +46,12 @@ def pretrain_on_texts(
         batch_size, micro_batches, seed, jit_compile, save_every_seconds: see `Pretraining`.
     """
     from_scratch = encoder in PUBLISHED_SIZES
+    workers = Workers(placement.strategy)
     prepared = folder / "corpus"
-    if (prepared / MANIFEST).exists():
-        corpus = Corpus.open(prepared)
-    else:
-        corpus = prepare_corpus(texts, tokenizer, prepared, sequence_lengths=(sequence_length,))
+    if workers.is_chief and not (prepared / MANIFEST).exists():
+        prepare_corpus(texts, tokenizer, prepared, sequence_lengths=(sequence_length,))
+    workers.wait()
+    corpus = Corpus.open(prepared)
     task = Pretraining(
         corpus,
         encoder,
@@ -70,6 +72,7 @@ def pretrain_on_texts(
     print(task.describe(num_steps), flush=True)
     pretrainer, history = task.train(num_steps, folder / "state")
     checkpoint = folder / "checkpoint"
-    if not checkpoint.exists():
+    if workers.is_chief and not checkpoint.exists():
         checkpoints.save(pretrainer, checkpoint, tokenizer=tokenizer)
+    workers.wait()
     return checkpoint, history[-1]

@@ -29,6 +29,7 @@ class FilledSamples(ResumedCallback):
         num_rows: how many rows of the batch: those nearest to `row_tokens` tokens.
         row_tokens: see above.
         num_top: how many tokens a mask.
+        writes: whether this process writes the file; of several workers one does.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class FilledSamples(ResumedCallback):
         num_rows: int = 4,
         row_tokens: int = 32,
         num_top: int = 3,
+        writes: bool = True,
     ):
         super().__init__()
         distance = np.abs(batch["padding_mask"].sum(axis=1) - row_tokens)
@@ -47,6 +49,7 @@ class FilledSamples(ResumedCallback):
         self.vocabulary = vocabulary
         self.path = Path(folder) / _FILE
         self.num_top = num_top
+        self.writes = writes
         self.samples: list[dict] = []
 
     def on_resume(self, history):
@@ -82,5 +85,6 @@ class FilledSamples(ResumedCallback):
             pieces = [tokens(int(token)) for token in self.batch["token_ids"][row, :real]]
             rows.append({"pieces": pieces, "masks": masks})
         self.samples = [*self.samples, {"step": step, "rows": rows}]
-        with written_beside(self.path) as partial:
-            partial.write_text(json.dumps(self.samples))
+        if self.writes:
+            with written_beside(self.path) as partial:
+                partial.write_text(json.dumps(self.samples))

@@ -15,6 +15,7 @@ import tensorflow as tf
 from tfbert.atomic import written_beside
 from tfbert.checkpoints import load_pretrainer, load_tokenizer
 from tfbert.config import PUBLISHED_SIZES, BertConfig
+from tfbert.data.data_service import check_services
 from tfbert.data.inputs import PretrainingInputs
 from tfbert.data.masking import Masking
 from tfbert.data.records import Corpus
@@ -31,6 +32,7 @@ from tfbert.training.progress import Progress
 from tfbert.training.resume import ResumedCallback, fit_resumable
 from tfbert.training.schedules import LinearWarmupDecay
 from tfbert.training.strategies import Placement
+from tfbert.training.workers import Workers
 
 OPTIMIZERS = ("adamw", "lamb")
 # Masks of the held-out rows are drawn with a seed of their own, so that they are the same in every run.
@@ -71,6 +73,7 @@ class Pretraining:
         jit_compile: see `GlobalBatchModel.compile`.
         save_every_seconds: see `fit_resumable`.
 
+        data_services: addresses of the tf.data services that make the training batches; none makes them here.
     Raises:
         InputError: a setting is out of range, the corpus lacks rows of a length or held-out documents, the vocabulary
             is not the checkpoint's, or the checkpoint cannot be read.
@@ -102,6 +105,7 @@ class Pretraining:
     save_every_seconds: float = 120.0
     tokenizer: BertTokenizer = dataclasses.field(init=False)
     num_parameters: int = dataclasses.field(init=False)
+    data_services: tuple[str, ...] = ()
     new_weights: str = dataclasses.field(init=False)
     _made: list[BertPretrainer] = dataclasses.field(init=False)
 
@@ -128,6 +132,7 @@ class Pretraining:
         if self.optimizer not in OPTIMIZERS:
             raise InputError(f"optimizer must be one of {', '.join(OPTIMIZERS)}; received {self.optimizer!r}.")
         if not (0 <= self.warmup_share < 1 and 0 <= self.long_share < 1 and self.evaluations > 0):
+        check_services(self.data_services)
             raise InputError(
                 "warmup_share and long_share must be in [0, 1) and evaluations at least 1; received "
                 f"warmup_share={self.warmup_share}, long_share={self.long_share}, evaluations={self.evaluations}."
@@ -195,7 +200,7 @@ class Pretraining:
         phases = [(self._inputs("train", self.sequence_length), num_steps - long_steps)]
         if self.long_sequence_length and long_steps:
             phases.append((self._inputs("train", self.long_sequence_length), long_steps))
-        return PretrainingBatches(tuple(phases), self.evaluations)
+        return PretrainingBatches(tuple(phases), self.evaluations, self.data_services)
 
     def held_out_batches(self) -> FixedBatches:
         """Return held-out rows, their pairs and masks always the same."""
@@ -241,22 +246,25 @@ class Pretraining:
         They are timed once and written into `folder`, so that a resumed run has the same.
         """
         path = folder / "steps.json"
-        folder.mkdir(parents=True, exist_ok=True)
+        workers = Workers(self.placement.strategy)
         kept = json.loads(path.read_text()) if path.exists() else {}
-        if not kept or kept.get("minutes", minutes) != minutes:
+        # The chief says what is done, since all workers must do the same and each has a clock of its own.
+        if workers.chiefs(not kept or kept.get("minutes", minutes) != minutes):
             batches = self.training_batches(1000 * self.evaluations)
             train = self._compiled(batches.num_steps).make_train_function()
             batches_read = iter(self.placement.strategy.experimental_distribute_dataset(batches.training_dataset(1)))
             for _ in range(_TRACING_STEPS):
                 train(batches_read)
-            steps, start = 0, time.monotonic()
-            while not steps or (seconds := time.monotonic() - start) < min(_CALIBRATION_SECONDS, 6 * minutes):
+            steps, seconds, start = 0, 0.0, time.monotonic()
+            while workers.chiefs(seconds < min(_CALIBRATION_SECONDS, 6 * minutes)):
                 train(batches_read)
-                steps += 1
+                steps, seconds = steps + 1, time.monotonic() - start
             kept = {"minutes": minutes, "steps": self._divisible(int(60 * minutes * steps / seconds))}
-            with written_beside(path) as partial:
-                partial.write_text(json.dumps(kept))
-        return kept["steps"]
+            if workers.is_chief:
+                folder.mkdir(parents=True, exist_ok=True)
+                with written_beside(path) as partial:
+                    partial.write_text(json.dumps(kept))
+        return int(workers.chiefs(kept["steps"]))
 
     def _divisible(self, steps: int) -> int:
         return max(1, -(-steps // self.evaluations)) * self.evaluations

@@ -1,9 +1,11 @@
 """The steps of a pre-training run as batches, in one phase of short rows or two (Devlin et al. 2019, appendix A.2)."""
 
 import dataclasses
+import functools
 
 import tensorflow as tf
 
+from tfbert.data.data_service import served_dataset
 from tfbert.data.inputs import PretrainingInputs
 from tfbert.errors import InputError
 
@@ -15,6 +17,7 @@ class PretrainingBatches:
     Args:
         phases: the inputs of each phase and its number of steps.
         rounds: how many; it must divide the number of all steps.
+        data_services: addresses of the services that make the batches, see `served_dataset`; none makes them here.
 
     Raises:
         InputError: if it does not.
@@ -22,6 +25,7 @@ class PretrainingBatches:
 
     phases: tuple[tuple[PretrainingInputs, int], ...]
     rounds: int
+    data_services: tuple[str, ...] = ()
     _tokens_per_row: tuple[float, ...] = dataclasses.field(init=False)
 
     def __post_init__(self):
@@ -70,7 +74,8 @@ class PretrainingBatches:
         for inputs, steps in self.phases:
             begin, stop = max(first, 0), min(end, steps)
             if begin < stop:
-                parts.append(inputs.dataset(begin, stop - begin))
+                make = functools.partial(served_dataset, inputs, services=self.data_services)
+                parts.append((make if self.data_services else inputs.dataset)(begin, stop - begin))
             first, end = first - steps, end - steps
         dataset = parts[0]
         for part in parts[1:]:

@@ -2,15 +2,16 @@
 
 import dataclasses
 import functools
-import os
 from pathlib import Path
 
 import tensorflow as tf
 
 from tfbert.errors import InputError
+from tfbert.training.workers import Workers, name_workers
 
 STRATEGIES = ("auto", "cpu", "gpu", "mirrored", "multi_worker")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+ALL_REDUCES = ("auto", "ring", "nccl")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,28 +23,54 @@ class Placement:
     description: str
 
 
-def pick_placement(strategy: str = "auto", precision: str = "auto") -> Placement:
+def pick_placement(
+    strategy: str = "auto",
+    precision: str = "auto",
+    *,
+    all_reduce: str = "auto",
+    all_reduce_timeout_seconds: float | None = None,
+) -> Placement:
     """Pick the strategy and the dtype policy, and say what was picked and why.
 
     Args:
         strategy: "auto": every GPU mirrored if there are several, else the one GPU, else the CPU; "cpu"; "gpu": the
             first; "mirrored": all GPUs, or all logical CPU devices where there is no GPU; "multi_worker": the workers
-            that the environment variable TF_CONFIG names.
+            that TF_CONFIG or a Slurm step names. A process must pick it before TensorFlow computes anything.
         precision: "auto": bfloat16 where the hardware multiplies it, else float32; "float32", "bfloat16", "float16".
             Weights, layer norm, softmax and losses are float32 in every precision.
+        all_reduce: how workers sum their gradients: "auto", "ring" (over gRPC) or "nccl" (between GPUs).
+        all_reduce_timeout_seconds: end with an error where a sum takes longer, because a worker hangs; None waits. The
+            first step of a worker that compiles long counts too.
 
     Raises:
-        InputError: for an unknown word, a GPU that is not there, or a missing TF_CONFIG.
+        InputError: for an unknown word, a GPU that is not there, workers that nothing names, or options of an
+            all-reduce between workers where there are none.
     """
-    for word, words, flag in ((strategy, STRATEGIES, "strategy"), (precision, PRECISIONS, "precision")):
+    for word, words, flag in (
+        (strategy, STRATEGIES, "strategy"),
+        (precision, PRECISIONS, "precision"),
+        (all_reduce, ALL_REDUCES, "all_reduce"),
+    ):
         if word not in words:
             raise InputError(f"{flag} must be one of {', '.join(words)}; received {word!r}.")
+    if strategy != "multi_worker" and (all_reduce, all_reduce_timeout_seconds) != ("auto", None):
+        raise InputError(
+            "all_reduce and all_reduce_timeout_seconds are about several workers and need strategy multi_worker; "
+            f"received all_reduce={all_reduce!r}, all_reduce_timeout_seconds={all_reduce_timeout_seconds} for strategy "
+            f"{strategy!r}."
+        )
     picked: tf.distribute.Strategy
     if strategy == "multi_worker":
-        if not os.environ.get("TF_CONFIG"):
-            raise InputError("strategy multi_worker needs the environment variable TF_CONFIG to name the workers.")
+        if all_reduce == "nccl" and not tf.config.list_physical_devices("GPU"):
+            raise InputError("all_reduce nccl needs GPUs and TensorFlow sees none: use auto or ring.")
+        name_workers()
         # Before the devices are listed: that starts TensorFlow, after which workers can no longer be joined.
-        picked = tf.distribute.MultiWorkerMirroredStrategy()
+        picked = tf.distribute.MultiWorkerMirroredStrategy(
+            communication_options=tf.distribute.experimental.CommunicationOptions(
+                implementation=tf.distribute.experimental.CommunicationImplementation[all_reduce.upper()],
+                timeout_seconds=all_reduce_timeout_seconds,
+            )
+        )
     gpus = tf.config.list_logical_devices("GPU")
     cpus = tf.config.list_logical_devices("CPU")
     if strategy == "gpu" and not gpus:
@@ -54,7 +81,7 @@ def pick_placement(strategy: str = "auto", precision: str = "auto") -> Placement
         picked = _mirrored(tuple(device.name for device in gpus or cpus))
         where = f"{picked.num_replicas_in_sync} {'GPUs' if gpus else 'logical CPU devices'}, mirrored"
     elif strategy == "multi_worker":
-        where = f"{picked.num_replicas_in_sync} replicas over the workers of TF_CONFIG"
+        where = f"{picked.num_replicas_in_sync} replicas of {Workers(picked).count} workers"
     else:
         device = gpus[0] if strategy == "gpu" else cpus[0]
         picked = tf.distribute.OneDeviceStrategy(device.name)
