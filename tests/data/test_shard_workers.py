@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tfbert.data import sample_vocabulary
+from tfbert.data import sample_vocabulary, shard_workers
 from tfbert.data.corpus_pieces import Piece
 from tfbert.data.shard_making import ShardMaker, ShardSettings
 from tfbert.data.shard_workers import make_in_parallel
@@ -103,3 +103,25 @@ def test_a_killed_worker_is_told(tmp_path):
 
     with pytest.raises(InputError, match=r"a process that prepared a shard ended.* killed.* it goes on where it was"):
         list(make_in_parallel(SETTINGS, tmp_path, killing(), processes=2))
+
+
+@pytest.mark.slow
+def test_workers_that_hang_are_ended_and_told(tmp_path, monkeypatch):
+    stopped = []
+
+    def stopping():
+        for number, each in enumerate(pieces(100)):
+            if number == 20:
+                # Not before: the first shard waits for TensorFlow.
+                monkeypatch.setattr(shard_workers, "_MOST_SECONDS", 3.0)
+                stopped.extend(workers())
+                for pid in stopped:
+                    os.kill(pid, signal.SIGSTOP)
+            yield each
+
+    with pytest.raises(
+        InputError, match=r"no process finished a shard for 3 seconds.* one hangs.* goes on where it was"
+    ):
+        list(make_in_parallel(SETTINGS, tmp_path, stopping(), processes=2))
+    assert stopped
+    assert not {*stopped} & {*workers()}
