@@ -98,3 +98,12 @@ def test_broken_settings_are_named(tmp_path):
     (tmp_path / "settings.json").write_text("{")
     with pytest.raises(InputError, match=r"settings.json: not JSON"):
         check_run_folder(tmp_path, SETTINGS)
+
+
+def test_what_a_killed_run_left_half_written_is_removed(tmp_path):
+    with run_folder(tmp_path, SETTINGS):
+        (tmp_path / "state").mkdir()
+        (tmp_path / "state" / ".partial-1-state.safetensors").touch()
+        (tmp_path / "state" / "state.safetensors").touch()
+    with run_folder(tmp_path, SETTINGS):
+        assert [path.name for path in (tmp_path / "state").iterdir()] == ["state.safetensors"]

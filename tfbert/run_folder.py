@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from tfbert.atomic import written_beside
+from tfbert.atomic import remove_partial_files, written_beside
 from tfbert.errors import InputError
 
 _SETTINGS = "settings.json"
@@ -19,7 +19,8 @@ def run_folder(
 ) -> Iterator[Path]:
     """Hold `folder` for one run with `settings`; the lock is freed by the system when the process dies.
 
-    Makes the folder and its `settings.json` if this is a new run. The run calls `finish(folder)` as its last act.
+    Makes the folder and its `settings.json` if this is a new run; removes what a killed one left half-written. The run
+    calls `finish(folder)` as its last act.
 
     Args:
         folder: of a new run, or of an unfinished one.
@@ -43,6 +44,7 @@ def run_folder(
         except BlockingIOError as error:
             raise InputError(f"{folder}: another run is using this folder. Wait for it, or name another.") from error
         check_run_folder(folder, settings, accept_changes=accept_changes)
+        remove_partial_files(folder)
         if accept_changes or not (folder / _SETTINGS).exists():
             with written_beside(folder / _SETTINGS) as partial:
                 partial.write_text(json.dumps(settings, indent=2) + "\n")
