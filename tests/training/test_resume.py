@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tfbert.errors import InputError
-from tfbert.training.resume import DivergedError, fit_resumable
+from tfbert.training.resume import DivergedError, ResumedCallback, fit_resumable
 
 sys.path.insert(0, str(Path(__file__).parent))
 import toy
@@ -128,6 +128,137 @@ def test_a_truncated_state_is_refused(tmp_path):
     state.write_bytes(state.read_bytes()[:-100])
     with pytest.raises(InputError, match=r"state.safetensors.*Delete the file"):
         fit_resumable(toy.model(), toy.rows(14), epochs=2, folder=tmp_path)
+
+
+def count_steps(steps):
+    return keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: steps.extend([batch] if logs else []))
+
+
+class StopAt(keras.callbacks.Callback):
+    """Ends `fit` in the midst of a step, as a kill does."""
+
+    def __init__(self, step):
+        super().__init__()
+        self.step = step
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == self.step:
+            raise KeyboardInterrupt
+
+
+def test_where_the_last_state_cannot_be_read_the_one_before_goes_on(tmp_path, capsys):
+    batches = toy.rows(7 * 6)
+    whole = toy.model(dropout=0.5)
+    fit_resumable(whole, batches, epochs=2, folder=tmp_path / "whole")
+    damages = {
+        "cut": lambda path: path.write_bytes(path.read_bytes()[:-100]),
+        "empty": lambda path: path.write_bytes(b""),
+        "killed between two renames": lambda path: path.unlink(),
+    }
+    for kind, damage in damages.items():
+        folder = tmp_path / kind
+        with pytest.raises(KeyboardInterrupt):
+            fit_resumable(
+                toy.model(dropout=0.5), batches, epochs=2, folder=folder, save_every_steps=1, callbacks=(StopAt(4),)
+            )
+        damage(folder / "state.safetensors")
+        steps, again = [], toy.model(dropout=0.5)
+        fit_resumable(again, batches, epochs=2, folder=folder, callbacks=(count_steps(steps),))
+        # Steps 1 to 4 were saved; the state of step 3 is the one before.
+        assert steps == [3, 4, 5, 0, 1, 2, 3, 4, 5]
+        assert toy.largest_difference(toy.weights(whole), toy.weights(again)) == 0.0
+        error = capsys.readouterr().err
+        told = "cannot be read" in error and "going on from the one before, state_before.safetensors" in error
+        assert told == (kind != "killed between two renames")
+        assert "at epoch or evaluation 1, step 3" in error or not told
+
+
+def test_two_states_that_cannot_be_read_are_refused(tmp_path):
+    fit_resumable(toy.model(), toy.rows(14), epochs=2, folder=tmp_path)
+    for name in ("state.safetensors", "state_before.safetensors"):
+        (tmp_path / name).write_bytes(b"half")
+    with pytest.raises(InputError, match=r"state\.safetensors: .*; .*state_before\.safetensors: .* Delete the file"):
+        fit_resumable(toy.model(), toy.rows(14), epochs=3, folder=tmp_path)
+
+
+def test_best_weights_that_cannot_be_read_are_named(tmp_path):
+    validation = toy.rows(20, seed=1)
+    fit_resumable(toy.model(), toy.rows(14), epochs=1, folder=tmp_path, validation=validation)
+    best = tmp_path / "best.weights.h5"
+    best.write_bytes(best.read_bytes()[:-500])
+    with pytest.raises(InputError, match=r"best\.weights\.h5: the best weights cannot be read .*Delete .* to train"):
+        fit_resumable(toy.model(), toy.rows(14), epochs=1, folder=tmp_path, validation=validation)
+
+
+class Terminate(keras.callbacks.Callback):
+    """Sends SIGTERM to this process in the third step, or in the first evaluation."""
+
+    def __init__(self, when):
+        super().__init__()
+        self.when = when
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.when == "step" and batch == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def on_test_batch_begin(self, batch, logs=None):
+        if self.when == "evaluation":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("when", ["step", "evaluation"])
+def test_sigterm_saves_the_step_that_runs_and_then_takes_its_course(tmp_path, when):
+    batches, validation = toy.rows(7 * 6), toy.rows(20, seed=1)
+    options = {"epochs": 1, "folder": tmp_path / "run", "validation": validation}
+    whole = toy.model(dropout=0.5)
+    expected = fit_resumable(whole, batches, epochs=1, folder=tmp_path / "whole", validation=validation)
+
+    class Course(BaseException):
+        pass
+
+    def course(number, frame):
+        raise Course
+
+    previous = signal.signal(signal.SIGTERM, course)
+    try:
+        with pytest.raises(Course):
+            fit_resumable(toy.model(dropout=0.5), batches, callbacks=(Terminate(when),), **options)
+        assert signal.getsignal(signal.SIGTERM) == course
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    assert (tmp_path / "run" / "state.safetensors").exists() == (when == "step")
+    steps, again = [], toy.model(dropout=0.5)
+    assert fit_resumable(again, batches, callbacks=(count_steps(steps),), **options) == expected
+    assert steps == ([3, 4, 5] if when == "step" else [0, 1, 2, 3, 4, 5])
+    assert toy.largest_difference(toy.weights(whole), toy.weights(again)) == 0.0
+
+
+def test_what_a_check_refuses_is_not_saved(tmp_path):
+    calls = []
+
+    def check():
+        calls.append(None)
+        if len(calls) == 3:
+            raise InputError("the corpus was changed")
+
+    with pytest.raises(InputError, match="the corpus was changed"):
+        fit_resumable(toy.model(), toy.rows(7 * 6), epochs=1, folder=tmp_path, save_every_steps=1, check=check)
+    steps = []
+    fit_resumable(toy.model(), toy.rows(7 * 6), epochs=1, folder=tmp_path, callbacks=(count_steps(steps),))
+    assert steps == [2, 3, 4, 5]
+
+
+def test_who_keeps_something_is_told_what_was_done_where_nothing_is_left_to_do(tmp_path):
+    """A run may be killed after its training, and its report needs what such a callback kept."""
+    told = []
+
+    class Keeper(ResumedCallback):
+        def on_resume(self, history):
+            told.append(len(history))
+
+    for _ in range(2):
+        fit_resumable(toy.model(), toy.rows(14), epochs=2, folder=tmp_path, callbacks=(Keeper(),))
+    assert told == [0, 2]
 
 
 def test_a_diverged_state_is_not_saved(tmp_path):

@@ -5,7 +5,7 @@ import dataclasses
 import io
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import keras
@@ -71,9 +71,10 @@ class Pretraining:
         evaluation_rows: how many held-out rows at most.
         seed: fixes the new weights, the order, pairs and masks of the rows, and dropout.
         jit_compile: see `GlobalBatchModel.compile`.
+        gradient_checkpointing: see `BertEncoder`.
         save_every_seconds: see `fit_resumable`.
-
         data_services: addresses of the tf.data services that make the training batches; none makes them here.
+
     Raises:
         InputError: a setting is out of range, the corpus lacks rows of a length or held-out documents, the vocabulary
             is not the checkpoint's, or the checkpoint cannot be read.
@@ -102,11 +103,13 @@ class Pretraining:
     evaluation_rows: int = 2048
     seed: int = 0
     jit_compile: bool = False
+    gradient_checkpointing: bool = False
     save_every_seconds: float = 120.0
+    data_services: tuple[str, ...] = ()
     tokenizer: BertTokenizer = dataclasses.field(init=False)
     num_parameters: int = dataclasses.field(init=False)
-    data_services: tuple[str, ...] = ()
     new_weights: str = dataclasses.field(init=False)
+    _stamps: dict = dataclasses.field(init=False)
     _made: list[BertPretrainer] = dataclasses.field(init=False)
 
     @property
@@ -129,10 +132,10 @@ class Pretraining:
                     f"{name} must divide by replicas x micro_batches = {replicas} x {self.micro_batches}; received "
                     f"{size}. Try {-(-max(size, 1) // parts) * parts}."
                 )
+        check_services(self.data_services)
         if self.optimizer not in OPTIMIZERS:
             raise InputError(f"optimizer must be one of {', '.join(OPTIMIZERS)}; received {self.optimizer!r}.")
         if not (0 <= self.warmup_share < 1 and 0 <= self.long_share < 1 and self.evaluations > 0):
-        check_services(self.data_services)
             raise InputError(
                 "warmup_share and long_share must be in [0, 1) and evaluations at least 1; received "
                 f"warmup_share={self.warmup_share}, long_share={self.long_share}, evaluations={self.evaluations}."
@@ -145,6 +148,7 @@ class Pretraining:
                 f"long_sequence_length={self.long_sequence_length}, long_share={self.long_share}, "
                 f"long_batch_size={self.long_batch_size}."
             )
+        object.__setattr__(self, "_stamps", self.corpus.stamps())
         object.__setattr__(self, "tokenizer", self.corpus.tokenizer())
         if not self.from_scratch:
             self.corpus.check_vocabulary(load_tokenizer(self.encoder))
@@ -210,11 +214,22 @@ class Pretraining:
     def some_training_rows(self, num_rows: int = 4096) -> list[dict[str, np.ndarray]]:
         """Return about `num_rows` training rows as NumPy batches, to measure."""
         inputs = self._inputs("train", self.sequence_length)
-        return _arrays(inputs.dataset(0, -(-min(num_rows, inputs.num_rows) // inputs.batch_size)))
+        with self._corpus_watched():
+            return _arrays(inputs.dataset(0, -(-min(num_rows, inputs.num_rows) // inputs.batch_size)))
 
     def held_out_rows(self) -> list[dict[str, np.ndarray]]:
         """Return the rows of every evaluation as NumPy batches."""
-        return _arrays(self.held_out_batches().evaluation_dataset())
+        with self._corpus_watched():
+            return _arrays(self.held_out_batches().evaluation_dataset())
+
+    @contextlib.contextmanager
+    def _corpus_watched(self) -> Iterator[None]:
+        """Say which shard is gone or cut where TensorFlow cannot read one."""
+        try:
+            yield
+        except tf.errors.OpError:
+            self.corpus.check_unchanged(self._stamps)
+            raise
 
     def pair_accuracy(self, pretrainer: BertPretrainer) -> PairAccuracy | None:
         """Return how well held-out pairs are told apart; None without a sentence objective.
@@ -271,6 +286,7 @@ class Pretraining:
 
     def _compiled(self, num_steps: int) -> BertPretrainer:
         model = self._made.pop() if self._made else self.pretrainer()
+        model.encoder.gradient_checkpointing = self.gradient_checkpointing
         with self.placement.strategy.scope():
             schedule = LinearWarmupDecay(self.peak_learning_rate, num_steps, int(self.warmup_share * num_steps))
             optimizer = (
@@ -292,16 +308,19 @@ class Pretraining:
         batches = self.training_batches(num_steps)
         model = self._compiled(num_steps)
         records = _Records(batches)
-        history = fit_resumable(
-            model,
-            batches,
-            epochs=batches.rounds,
-            folder=folder,
-            validation=self.held_out_batches(),
-            keep_best=False,
-            save_every_seconds=self.save_every_seconds,
-            callbacks=(records, *callbacks, _Lines(batches, batches.rounds, unit="evaluation")),
-        )
+        with self._corpus_watched():
+            history = fit_resumable(
+                model,
+                batches,
+                epochs=batches.rounds,
+                folder=folder,
+                validation=self.held_out_batches(),
+                keep_best=False,
+                save_every_seconds=self.save_every_seconds,
+                # What was learnt from other rows than those of the corpus is not saved.
+                check=lambda: self.corpus.check_unchanged(self._stamps),
+                callbacks=(records, *callbacks, _Lines(batches, batches.rounds, unit="evaluation")),
+            )
         return model, history
 
     def describe(self, num_steps: int) -> str:
