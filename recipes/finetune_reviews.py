@@ -218,9 +218,9 @@ def main(settings: Settings) -> None:
         # 6. The checkpoint; and the export with what was measured in its model card, asked the same as the model.
         measured = best.result.metrics
         checkpoint = folder / "checkpoint"
-        if checkpoint.exists():
-            # Left by a run that was killed after it.
-            shutil.rmtree(checkpoint)
+        for left in filter(Path.exists, (checkpoint, folder / "serving")):
+            # By a run that was killed after it.
+            shutil.rmtree(left)
         checkpoints.save(
             classifier,
             checkpoint,

@@ -235,9 +235,9 @@ def main(settings: Settings) -> None:
         outputs = {}
         if not diverged:
             checkpoint = folder / "checkpoint"
-            if checkpoint.exists():
-                # Left by a run that was killed after it, and may have had other settings.
-                shutil.rmtree(checkpoint)
+            for left in filter(Path.exists, (checkpoint, folder / "serving")):
+                # By a run that was killed after it, and may have had other settings.
+                shutil.rmtree(left)
             checkpoints.save(pretrainer, checkpoint, tokenizer=task.tokenizer)
             # After it, so that nothing that cannot be measured can keep the weights from being saved.
             pairs = task.pair_accuracy(pretrainer)
