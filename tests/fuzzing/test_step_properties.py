@@ -28,7 +28,8 @@ _WEIGHTS = st.sampled_from([0.0, 0.0, 0.25, 1.0, 3.0])
 @st.composite
 def batches(draw):
     """Rows for two replicas of two micro-batches: some all padding but a token, some of no weight."""
-    count, length = 4 * draw(st.integers(1, 3)), draw(st.integers(2, 7))
+    # Few shapes, since each is traced anew for each number of replicas.
+    count, length = draw(st.sampled_from([(4, 4), (8, 4), (8, 7)]))
     lengths = draw(st.lists(st.integers(1, length), min_size=count, max_size=count))
     weights = draw(st.lists(_WEIGHTS, min_size=count, max_size=count))
     rng = np.random.default_rng(draw(st.integers(0, 2**16)))
@@ -70,7 +71,7 @@ NO_WEIGHT_AT_ALL = make_batch([3] * 4, 4, [0] * 4, np.random.default_rng(0))
 
 
 @pytest.mark.slow
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(batches())
 @example(ONE_REPLICA_WITHOUT_WEIGHT)
 @example(NO_WEIGHT_AT_ALL)
