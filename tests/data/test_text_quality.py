@@ -65,11 +65,14 @@ def test_running_text_passes(document):
         ["call 0049 30 1234 567 or 0049 30 7654 now"],
         ["good #app #notes #free text with few words here"],
         ["one word … and then … nothing much"],
-        ["- bread and butter", "- milk and honey", "* flour of wheat"],
-        ["This goes on...", "and on for ever…", "until it ends."],
+        ["- bread and butter from the shop", "- milk and some honey as well", "* flour for the cake"],
+        [
+            "This goes on and on and never ends, as far as I know...",
+            "So does the line that follows on it…",
+            "The end of it.",
+        ],
         ["The same line.", "A line of its own here.", "The same line.", "The same line."],
-        ["Some words.", "More words.", "Other words.", "Further.", "A longer line that stands twice."] * 1
-        + ["A longer line that stands twice."],
+        ["Some words.", "More words.", "Other words.", "Further.", *["A longer line that stands twice."] * 2],
     ],
 )
 def test_each_rule_refuses(document):
