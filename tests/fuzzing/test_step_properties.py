@@ -71,7 +71,7 @@ NO_WEIGHT_AT_ALL = make_batch([3] * 4, 4, [0] * 4, np.random.default_rng(0))
 
 
 @pytest.mark.slow
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(batches())
 @example(ONE_REPLICA_WITHOUT_WEIGHT)
 @example(NO_WEIGHT_AT_ALL)
