@@ -80,8 +80,12 @@ def test_dropout(rate):
     assert abs(kept.mean() - (1 - rate)) < 4 * math.sqrt(rate * (1 - rate) / kept.size) + 2**-17
     np.testing.assert_allclose(dropped, inputs * kept * factor, rtol=1e-4)
     np.testing.assert_allclose(gradient, kept * factor, rtol=1e-4)
-    # Neighbours, along either axis and within the pairs that share a random word, know nothing of each other.
-    for first, second in ((kept[:, 1:], kept[:, :-1]), (kept[1:], kept[:-1]), (kept[:, 1::2], kept[:, :-1:2])):
+    # Neighbours, along either axis and within the four that share a random word, know nothing of each other.
+    for first, second in (
+        (kept[:, 1:], kept[:, :-1]),
+        (kept[1:], kept[:-1]),
+        (kept[:, 3::4], kept[:, :-1:4][:, :2500]),
+    ):
         assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 4 / math.sqrt(first.size)
     assert (kernels.dropout(inputs, rate, seeds).numpy() != 0).mean() != kept.mean()
     again = kernels.dropout(inputs, rate, keras.random.SeedGenerator(3))
@@ -120,3 +124,13 @@ def test_cross_entropy_of_logits_far_apart():
     np.testing.assert_allclose(kernels.cross_entropy(tf.constant([0, 1]), logits), [700, 2e4 + math.log(2)], rtol=1e-6)
     with pytest.raises(tf.errors.InvalidArgumentError):
         kernels.cross_entropy(tf.constant([0, 3]), logits)
+
+
+def test_dropout_favours_no_place():
+    """Rates between 256ths: which elements have the higher one moves on with each seed."""
+    rate, draws, rows = 25.5 / 256, 64, 8_192
+    seeds = keras.random.SeedGenerator(3)
+    ones = tf.ones((rows, 256))
+    kept = sum(np.mean(kernels.dropout(ones, rate, seeds) != 0, axis=0) for _ in range(draws)) / draws
+    deviations = (kept - (1 - rate)) * math.sqrt(draws * rows / (rate * (1 - rate)))
+    assert 0.7 < np.mean(deviations**2) < 1.3

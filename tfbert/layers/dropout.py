@@ -15,7 +15,7 @@ else:
 class Dropout(keras.layers.Dropout):
     """In training, an element is 0 with probability `rate`, else 1/(1 − rate) times as large (Srivastava et al. 2014).
 
-    As `keras.layers.Dropout`, whose seed generator says which; on TensorFlow an element takes 16 random bits instead
+    As `keras.layers.Dropout`, whose seed generator says which; on TensorFlow an element takes 8 random bits instead
     of 32, and `rate` is taken to the nearest of 1/65,536.
     """
 

@@ -5,9 +5,9 @@ Used by the layers on the TensorFlow backend only. The gradients are tested agai
 
 import math
 
+import numpy as np
 import tensorflow as tf
 
-_NUM_RANDOM_VALUES = 1 << 16
 _SQRT_HALF = math.sqrt(0.5)
 _NORMAL_DENSITY_AT_ZERO = 1 / math.sqrt(2 * math.pi)
 
@@ -99,19 +99,26 @@ def dropout(inputs: tf.Tensor, rate: float, seed_generator) -> tf.Tensor:
 
 
 def _threshold(rate: float) -> int:
-    return round(rate * _NUM_RANDOM_VALUES)
+    """Return `rate` in steps of 1/65,536; rates above 255/256 are taken as that."""
+    return min(round(rate * 256 * 256), 255 * 256)
 
 
 def _keeping_factor(threshold: int) -> float:
-    return _NUM_RANDOM_VALUES / (_NUM_RANDOM_VALUES - threshold)
+    return 256 * 256 / (256 * 256 - threshold)
 
 
 def _kept(shape: tf.Tensor, threshold: int, seed: tf.Tensor) -> tf.Tensor:
-    """Return booleans of this shape, false where 16 random bits, half as many as a random float takes, are below."""
+    """Return booleans of this shape, false where a random byte, a quarter of what a random float takes, is below.
+
+    A byte alone would know rates of so many 256ths. Of 256 elements in a row, some compare theirs with one more than
+    the others, so that the mean is `threshold` / 65,536; which do moves on with the seed, and no place is favoured.
+    """
     size = tf.reduce_prod(tf.cast(shape, tf.int64))
-    pairs = tf.random.stateless_uniform([(size + 1) // 2], tf.cast(seed, tf.int32), None, None, tf.uint32)
-    values = tf.reshape(tf.bitcast(pairs, tf.uint16), [-1])[:size]
-    return tf.reshape(values >= tf.constant(threshold, tf.uint16), shape)
+    words = tf.random.stateless_uniform([-(-size // 256), 64], tf.cast(seed, tf.int32), None, None, tf.uint32)
+    ends = np.arange(257) * threshold // 256
+    thresholds = tf.roll(tf.constant(np.diff(ends), tf.uint8), tf.cast(tf.reduce_sum(seed) % 256, tf.int32), axis=0)
+    kept = tf.reshape(tf.bitcast(words, tf.uint8), [-1, 256]) >= thresholds
+    return tf.reshape(tf.reshape(kept, [-1])[:size], shape)
 
 
 def attend(query, key, value, adder, dropout_rate: float = 0.0, seed_generator=None) -> tf.Tensor:
