@@ -58,6 +58,7 @@ class Settings:
     )
     precision: str = setting("auto", "auto, float32, bfloat16 or float16")
     jit_compile: bool = setting(False, "let XLA compile the forward and backward pass")
+    gradient_checkpointing: bool = setting(False, "compute each block once more in the backward pass: less memory")
     save_seconds: float = setting(120.0, "seconds between two saves of the training state")
     output: str = setting("runs/reviews", "folder for everything that the run makes")
 
@@ -144,6 +145,7 @@ def main(settings: Settings) -> None:
             freeze_embeddings=settings.freeze_embeddings,
             freeze_layers=settings.freeze_layers,
             jit_compile=settings.jit_compile,
+            gradient_checkpointing=settings.gradient_checkpointing,
             save_every_seconds=settings.save_seconds,
         )
         parts = {
@@ -185,6 +187,7 @@ def main(settings: Settings) -> None:
                 micro_batches=settings.micro_batches,
                 learning_rate=settings.pretrain_learning_rate,
                 jit_compile=settings.jit_compile,
+                gradient_checkpointing=settings.gradient_checkpointing,
                 save_every_seconds=settings.save_seconds,
             )
             task = task.starting_from(checkpoint)

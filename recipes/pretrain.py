@@ -89,6 +89,7 @@ class Settings:
     )
     precision: str = setting("auto", "auto, float32, bfloat16 or float16")
     jit_compile: bool = setting(False, "let XLA compile the forward and backward pass")
+    gradient_checkpointing: bool = setting(False, "compute each block once more in the backward pass: less memory")
     data_service: str | None = setting(
         None, "host:port of `tfbert serve-batches`, with commas between several, which make the batches"
     )
@@ -181,6 +182,7 @@ def main(settings: Settings) -> None:
             evaluation_rows=settings.evaluation_rows,
             seed=settings.seed,
             jit_compile=settings.jit_compile,
+            gradient_checkpointing=settings.gradient_checkpointing,
             save_every_seconds=settings.save_seconds,
             data_services=tuple(settings.data_service.split(",")) if settings.data_service else (),
         )

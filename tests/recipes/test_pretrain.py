@@ -365,6 +365,7 @@ def test_every_setting_reaches_training(corpus, tmp_path, monkeypatch):
         "evaluation_rows": 64,
         "seed": 9,
         "jit_compile": True,
+        "gradient_checkpointing": True,
     }
     received = {}
 

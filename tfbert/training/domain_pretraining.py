@@ -27,6 +27,7 @@ def pretrain_on_texts(
     learning_rate: float | None = None,
     seed: int = 0,
     jit_compile: bool = False,
+    gradient_checkpointing: bool = False,
     save_every_seconds: float = 120.0,
 ) -> tuple[Path, dict[str, float]]:
     """Pre-train on `texts`, each a document, and return the checkpoint's folder and the last evaluation.
@@ -43,7 +44,7 @@ def pretrain_on_texts(
         epochs: passes over the rows, an evaluation after each.
         sequence_length: tokens in a row at most.
         learning_rate: peak; None takes 1e-3 from scratch and 1e-4 for a checkpoint.
-        batch_size, micro_batches, seed, jit_compile, save_every_seconds: see `Pretraining`.
+        batch_size, micro_batches, seed, jit_compile, gradient_checkpointing, save_every_seconds: see `Pretraining`.
     """
     from_scratch = encoder in PUBLISHED_SIZES
     workers = Workers(placement.strategy)
@@ -66,6 +67,7 @@ def pretrain_on_texts(
         evaluations=epochs,
         seed=seed,
         jit_compile=jit_compile,
+        gradient_checkpointing=gradient_checkpointing,
         save_every_seconds=save_every_seconds,
     )
     num_steps = task.steps_of_epochs(epochs)
