@@ -69,6 +69,8 @@ def main(settings):
         from safetensors.numpy import save_file
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
         save_file({"a": np.zeros(1000)}, sys.argv[0] + ".safetensors")
+    if settings.how == "alone":
+        raise RuntimeError("Graph execution error:\\n\\nCollective ops is aborted by: Error reported from /job:worker")
     if settings.how == "defect":
         raise ValueError("ours")
     print(settings)
@@ -116,6 +118,14 @@ def test_mistakes_exit_with_status_2_and_no_traceback(tmp_path, arguments, messa
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_a_lost_worker_is_one_line_and_a_status_to_start_again(tmp_path):
+    done = recipe(tmp_path, "--how", "alone")
+    assert done.returncode == os.EX_TEMPFAIL
+    assert done.stderr.startswith("error: another worker of this training was lost. Start all of them again")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.slow

@@ -5,13 +5,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tfbert.errors import InputError
 from tfbert.training import pick_placement
+from tfbert.training.resume import fit_resumable
 from tfbert.training.workers import Workers, name_workers
+
+sys.path.insert(0, str(Path(__file__).parent))
+import toy
 
 JOB = Path(__file__).parent / "workers_job.py"
 
@@ -30,6 +35,23 @@ def test_one_process_is_its_own_chief(capsys):
     assert (first.dtype, first.tolist()) == (np.float32, [1.5, 2.5])
     assert (second.dtype, second.tolist()) == (np.int32, [[[3, 4]], [[5, 6]]])
     assert Workers(tf.distribute.get_strategy()).own_replicas == range(1)
+
+
+class Stop(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 3:
+            raise KeyboardInterrupt
+
+
+def test_another_number_of_replicas_inside_an_epoch_is_refused(tmp_path):
+    """Each has running sums of its own; at the end of an epoch there are none."""
+    batches = toy.rows(7 * 5)
+    with pytest.raises(KeyboardInterrupt):
+        fit_resumable(toy.model(), batches, epochs=1, folder=tmp_path, save_every_steps=2, callbacks=(Stop(),))
+    with pytest.raises(InputError, match="by another number of replicas than the 2 there are now"):
+        fit_resumable(toy.model(toy.mirrored()), batches, epochs=1, folder=tmp_path)
+    fit_resumable(toy.model(), batches, epochs=1, folder=tmp_path)
+    assert len(fit_resumable(toy.model(toy.mirrored()), batches, epochs=2, folder=tmp_path)) == 2
 
 
 SLURM = {
