@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import BinaryIO
 
 from tfbert.cli import argument, remaining_arguments, run_recipe, setting
@@ -77,7 +78,8 @@ def _started(settings: Settings) -> Iterator[list[subprocess.Popen]]:
     """Start the workers, the chief first; on leaving none is left."""
     addresses = [f"127.0.0.1:{port}" for port in _free_ports(settings.workers)]
     share = len(settings.gpus) // settings.workers
-    command = [sys.executable, "-m", f"tfbert.recipes.{settings.recipe.replace('-', '_')}"]
+    # By its file: as a module of a package that is installed it is not found where the checkout stands in front.
+    command = [sys.executable, str(Path(__file__).with_name(f"{settings.recipe.replace('-', '_')}.py"))]
     workers: list[subprocess.Popen] = []
     try:
         for index in range(settings.workers):

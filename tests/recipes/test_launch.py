@@ -70,11 +70,11 @@ HANG = "import time; time.sleep(600)"
 def test_a_lost_worker_has_all_start_again(monkeypatch, capsys):
     """The second worker kills itself twice; the first, which would wait for ever, is ended with it."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3")
-    chief = f"print('start', start, command[2:], gpus, flush=True)\nif start < 3: {HANG}"
+    chief = f"print('start', start, command[1][-11:], command[2:], gpus, flush=True)\nif start < 3: {HANG}"
     starts = started_with(monkeypatch, chief, "import os\nif start < 3: os.kill(os.getpid(), 9)")
     assert run("--workers", 2, "pretrain", "--steps", 20) == 0
     out, error = capsys.readouterr()
-    said = "['tfbert.recipes.pretrain', '--steps', '20', '--strategy', 'multi_worker'] 0,1\n"
+    said = "pretrain.py ['--steps', '20', '--strategy', 'multi_worker'] 0,1\n"
     assert out.splitlines(keepends=True)[-1] == f"start 3 {said}"
     assert [line.split("; ") for line in error.splitlines()] == [
         ["launch: worker 1 was ended by SIGKILL", "start 2 of 4"],
