@@ -134,8 +134,6 @@ def prepare_corpus(
     # The chain lets go of the list when it is through; the name would not.
     del first
     with run_folder(folder, identity) as held:
-        for leftover in held.glob(".partial-*"):
-            leftover.unlink()
         if beam_flags is not None:
             from tfbert.data.corpus_beam import prepare_with_beam
 
