@@ -56,8 +56,8 @@ class Settings:
 
     @property
     def gpus(self) -> list[str]:
-        """The GPUs to share out; none where the environment names none."""
-        return [gpu for gpu in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if gpu]
+        """The GPUs to share out; none where the environment names none, or -1, which hides all."""
+        return [gpu for gpu in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if gpu not in ("", "-1")]
 
 
 def main(settings: Settings) -> None:

@@ -14,7 +14,6 @@ import select
 import sys
 import time
 import traceback
-from pathlib import Path
 
 RECIPES = ("prepare_corpus", "pretrain", "finetune_reviews", "export_model", "convert_checkpoint", "train_vocabulary",
            "serve")  # fmt: skip
@@ -99,5 +98,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     main()

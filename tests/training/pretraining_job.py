@@ -64,6 +64,8 @@ def main(corpus, encoder, folder, strategy, wait_at):
     pretrainer, history = make_task(corpus, encoder, strategy, save_every_seconds=0.0).train(
         STEPS, Path(folder), [steps]
     )
+    # Of several workers the chief alone has written here.
+    Path(folder).mkdir(parents=True, exist_ok=True)
     np.savez(Path(folder) / "end.npz", *[weight.numpy() for weight in pretrainer.weights])
     for record in history:
         del record["seconds"]

@@ -5,12 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from tfbert.evaluation.calibration import expected_calibration_error, fit_temperature, softmax
 from tfbert.evaluation.classification import evaluate_classification
 from tfbert.evaluation.review_report import SeedResult
-from tfbert.training.workers import Workers
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -63,6 +61,11 @@ def evaluate_seed(
 
 def predict_logits(classifier: Any, rows: Any) -> np.ndarray:
     """Return the classifier's logits of `rows`, a `LengthBatches`, float32 (rows, classes) in their own order."""
+    # Here, since the rest of this package needs no TensorFlow.
+    import tensorflow as tf
+
+    from tfbert.training.workers import Workers
+
     if Workers(classifier.distribute_strategy).count > 1:
         # Keras's `predict` needs every worker, and puts their rows in an order that depends on their devices.
         forward = tf.function(lambda inputs: classifier(inputs, training=False), reduce_retracing=True)

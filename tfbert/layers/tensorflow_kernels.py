@@ -165,6 +165,8 @@ def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     The logarithm of the sum of exponentials comes from the largest logit and its probability, which is never small.
     """
 
+    labels = tf.cast(labels, tf.int32)
+
     @tf.custom_gradient
     def losses(logits):
         probabilities = tf.nn.softmax(logits)
@@ -175,7 +177,7 @@ def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         def gradient(upstream):
             classes = tf.shape(logits)[-1]
             rows = tf.reshape(probabilities * upstream[..., None], [-1, classes])
-            places = tf.stack([tf.range(tf.shape(rows)[0]), tf.reshape(tf.cast(labels, tf.int32), [-1])], axis=-1)
+            places = tf.stack([tf.range(tf.shape(rows)[0]), tf.reshape(labels, [-1])], axis=-1)
             rows = tf.tensor_scatter_nd_sub(rows, places, tf.reshape(upstream, [-1]))
             return tf.reshape(rows, tf.shape(logits))
 
