@@ -107,3 +107,10 @@ def test_what_a_killed_run_left_half_written_is_removed(tmp_path):
         (tmp_path / "state" / "state.safetensors").touch()
     with run_folder(tmp_path, SETTINGS):
         assert [path.name for path in (tmp_path / "state").iterdir()] == ["state.safetensors"]
+
+
+def test_a_run_that_begins_just_now_is_no_folder_of_other_files(tmp_path):
+    """As a second worker finds the folder while the chief writes the settings."""
+    (tmp_path / ".lock").touch()
+    (tmp_path / ".partial-host-1-settings.json").touch()
+    check_run_folder(tmp_path, SETTINGS)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tfbert.errors import InputError
 
-_PREFIX = ".partial-"
+PARTIAL_PREFIX = ".partial-"
 
 
 @contextlib.contextmanager
@@ -33,7 +33,7 @@ def written_beside(path: Path | str) -> Iterator[Path]:
     """
     path = Path(path)
     # The suffix stays last, since writers such as Keras's look at it.
-    partial = path.with_name(f"{_PREFIX}{socket.gethostname()}-{os.getpid()}-{path.name}")
+    partial = path.with_name(f"{PARTIAL_PREFIX}{socket.gethostname()}-{os.getpid()}-{path.name}")
     _remove_leftovers(path.parent)
     # In a container a process may have the number of the one that was killed.
     _remove(partial)
@@ -53,15 +53,15 @@ def written_beside(path: Path | str) -> Iterator[Path]:
 
 def remove_partial_files(folder: Path) -> None:
     """Remove what killed runs left half-written in `folder` and below; only one who alone writes there may call it."""
-    for partial in list(folder.rglob(f"{_PREFIX}*")):
+    for partial in list(folder.rglob(f"{PARTIAL_PREFIX}*")):
         _remove(partial)
 
 
 @functools.cache  # Once a process and folder: there may be a hundred thousand files in it.
 def _remove_leftovers(folder: Path) -> None:
     """Remove the partial files of this machine's processes that are gone."""
-    start = f"{_PREFIX}{socket.gethostname()}-"
-    for left in folder.glob(f"{_PREFIX}*"):
+    start = f"{PARTIAL_PREFIX}{socket.gethostname()}-"
+    for left in folder.glob(f"{PARTIAL_PREFIX}*"):
         number = left.name.removeprefix(start).partition("-")[0]
         if left.name.startswith(start) and number.isdecimal() and not Path(f"/proc/{number}").exists():
             _remove(left)

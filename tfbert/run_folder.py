@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from tfbert.atomic import remove_partial_files, written_beside
+from tfbert.atomic import PARTIAL_PREFIX, remove_partial_files, written_beside
 from tfbert.errors import InputError
 
 _SETTINGS = "settings.json"
@@ -63,7 +63,8 @@ def check_run_folder(folder: Path | str, settings: dict, *, accept_changes: bool
     try:
         before = json.loads((folder / _SETTINGS).read_text())
     except FileNotFoundError:
-        if any(entry.name != ".lock" for entry in folder.iterdir()):
+        # A run that begins just now, or was killed then, has no more than these.
+        if any(entry.name != ".lock" and not entry.name.startswith(PARTIAL_PREFIX) for entry in folder.iterdir()):
             raise InputError(f"{folder}: the output folder holds other files. Name a new or an empty one.") from None
         return
     except ValueError as error:
