@@ -283,9 +283,7 @@ def _finish(
     identity: dict[str, Any],
     selection: Selection,
 ) -> None:
-    entries: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
-    for entry in gathered[0]:
-        entries[entry["file"].rpartition("-")[0]].append(entry)
+    entries, counts = gathered
     dropped = selection.nothing_dropped
     dropped.update(plan.dropped)
-    finish_folder(folder, identity, entries, np.asarray(gathered[1]), settings.vocabulary, dropped)
+    finish_folder(folder, identity, entries, np.asarray(counts), settings.vocabulary, dropped)

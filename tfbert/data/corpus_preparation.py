@@ -146,13 +146,12 @@ def prepare_corpus(
         else:
             made = make_in_parallel(settings, held, pieces, processes or len(os.sched_getaffinity(0)))
         progress = PreparationProgress(report)
-        entries: dict[str, list[dict]] = {split: [] for split in SPLITS}
+        entries: list[dict[str, Any]] = []
         counts = np.zeros(len(settings.vocabulary), np.int64)
         for share_read, shard in made:
             progress.shard_done(shard.entry["text_bytes"], share_read, made=shard.made)
-            split = shard.entry["file"].rpartition("-")[0]
-            entries[split].append(shard.entry)
-            if split == "train":
+            entries.append(shard.entry)
+            if _split_of(shard.entry) == "train":
                 counts += shard.token_counts
         progress.finished()
         finish_folder(held, identity, entries, counts, settings.vocabulary, dropped)
@@ -162,15 +161,19 @@ def prepare_corpus(
 def finish_folder(
     folder: Path,
     identity: dict[str, Any],
-    entries: dict[str, list[dict]],
+    entries: Iterable[dict[str, Any]],
     counts: np.ndarray,
     tokens: Sequence[str],
     dropped: Mapping[str, int],
 ) -> None:
-    """Write all that stands beside the shards, the manifest last; remove shards of a source that was longer once."""
-    for each in entries.values():
-        each.sort(key=lambda entry: entry["file"])
-    names = {entry["file"] for each in entries.values() for entry in each}
+    """Write all that stands beside the shards, the manifest last; remove shards of a source that was longer once.
+
+    `entries` say what the manifest has of each shard, in any order.
+    """
+    shards: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
+    for entry in sorted(entries, key=lambda entry: entry["file"]):
+        shards[_split_of(entry)].append(entry)
+    names = {entry["file"] for each in shards.values() for entry in each}
     for path in itertools.chain.from_iterable(folder.glob(f"{split}-*.safetensors") for split in SPLITS):
         if path.name not in names:
             path.unlink()
@@ -178,13 +181,17 @@ def finish_folder(
         partial.write_bytes(vocabulary_bytes(tokens))
     with written_beside(folder / TOKEN_COUNTS) as partial:
         partial.write_bytes(safetensors.numpy.save({"train": counts}))
-    totals: dict[str, Any] = {split: _totals(entries[split]) for split in SPLITS}
+    totals: dict[str, Any] = {split: _totals(shards[split]) for split in SPLITS}
     if dropped:
         totals["dropped"] = dict(dropped)
-    manifest = {"format": FORMAT, **identity, **totals, "shards": entries}
+    manifest = {"format": FORMAT, **identity, **totals, "shards": shards}
     with written_beside(folder / MANIFEST) as partial:
         partial.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     finish(folder, totals)
+
+
+def _split_of(entry: Mapping[str, Any]) -> str:
+    return entry["file"].rpartition("-")[0]
 
 
 def _totals(entries: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -199,10 +199,7 @@ class Corpus:
         """
         with ThreadPoolExecutor(4) as threads:
             faults = list(threads.map(_fault, (shard for split in SPLITS for shard in self.shards[split])))
-        found = [fault for fault in faults if fault]
-        if found:
-            more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-            raise InputError(f"{'; '.join(found[:3])}{more}. {_AGAIN}")
+        _refuse([fault for fault in faults if fault], _AGAIN)
 
     def stamps(self) -> dict[Path, tuple[int, int, int] | None]:
         """Return what changes when a shard does: its size, time of change and number; None where it is gone."""
@@ -219,9 +216,7 @@ class Corpus:
             for path, stamp in self.stamps().items()
             if stamp is None or stamp != stamps[path]
         ]
-        if found:
-            more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-            raise InputError(f"{'; '.join(found[:3])}{more}. Bring back the shards that were, and run again.")
+        _refuse(found, "Bring back the shards that were, and run again.")
 
 
 def vocabulary_sha256(tokens: Sequence[str]) -> str:
@@ -270,6 +265,13 @@ def shard_entry(path: Path) -> dict[str, Any]:
             for name, tensor in sorted(header.items())
         },
     }
+
+
+def _refuse(faults: Sequence[str], remedy: str) -> None:
+    """Raise with the first three faults and what to do, if there are any."""
+    if faults:
+        more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
+        raise InputError(f"{'; '.join(faults[:3])}{more}. {remedy}")
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
