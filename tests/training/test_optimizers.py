@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from tfbert.errors import InputError
-from tfbert.training import BertAdamW, LinearWarmupDecay
+from tfbert.training import BertAdamW, LinearWarmupDecay, optimizers
 
 # The kernel takes 1 - β of the float32 β, which moves an update by 6e-6 of itself.
 BETA_1, BETA_2 = float(np.float32(0.9)), float(np.float32(0.999))
@@ -37,7 +37,9 @@ def google_adam(weights, gradients, rates, decay, clip, bias_correction=False, m
     [{}, {"bias_correction": True}, {"global_clipnorm": None}, {"weight_decay": 0.0}, {"multipliers": {"kernel": 0.5}}],
     ids=lambda options: next(iter(options), "default"),
 )
-def test_against_googles_optimizer(options):
+@pytest.mark.parametrize("compiled_from", [0, 1000], ids=["compiled", "kernel"])
+def test_against_googles_optimizer(options, compiled_from, monkeypatch):
+    monkeypatch.setattr(optimizers, "_COMPILED_FROM", compiled_from)
     options = dict(options)
     multipliers = options.pop("multipliers", None)
     rng = np.random.default_rng(1)

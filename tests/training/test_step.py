@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from tfbert.errors import InputError
-from tfbert.training import ClipAfterAllReduce, GlobalBatchFunctional, GlobalBatchModel
+from tfbert.training import ClipAfterAllReduce, GlobalBatchFunctional, GlobalBatchModel, optimizers
 
 sys.path.insert(0, str(Path(__file__).parent))
 import toy
@@ -44,13 +44,16 @@ def one_replica(batches):
         {"mirror": True},
         {"micro_batches": 3},
         {"mirror": True, "micro_batches": 2},
+        {"mirror": True, "compiled_update": True},
         pytest.param({"mirror": True, "micro_batches": 2, "jit_compile": True}, marks=pytest.mark.slow),
         pytest.param({"jit_compile": True}, marks=pytest.mark.slow),
     ],
     ids=lambda options: "-".join(options),
 )
-def test_any_split_of_the_batch_trains_alike(batches, one_replica, options):
+def test_any_split_of_the_batch_trains_alike(batches, one_replica, options, monkeypatch):
     options = dict(options)
+    if options.pop("compiled_update", False):
+        monkeypatch.setattr(optimizers, "_COMPILED_FROM", 0)
     strategy = toy.mirrored() if options.pop("mirror", False) else None
     logs, weights = fit(batches, strategy=strategy, **options)
     for name, value in one_replica[0].items():

@@ -44,6 +44,16 @@ def test_rows_hold_the_tokens_without_padding(tokenizer, reviews):
 
 
 @pytest.mark.slow
+def test_fewer_lengths_where_each_is_compiled(tokenizer):
+    texts = [" ".join(["good"] * count) for count in range(1, 31)]
+
+    def lengths(**options):
+        rows = task(tokenizer, max_length=128, **options).rows(texts, np.zeros(30, int))
+        return len(np.unique(rows.padded_lengths))
+
+    assert (lengths(), lengths(jit_compile=True)) == (30, 16)
+
+
 def test_two_replicas_and_micro_batches_train_like_one(tokenizer, reviews, tmp_path):
     """The classifier itself, dropout off: 4 steps, class weights, layer-wise rates."""
     weights = []

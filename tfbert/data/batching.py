@@ -59,7 +59,8 @@ class LengthBatches:
         labels: int32 (rows,).
         weights: float32 (rows,), the loss weight of each row; None for ones.
         batch_size: rows a global batch, over all replicas.
-        num_buckets: number of padded lengths; default 16.
+        num_buckets: number of padded lengths; default 64, which leaves 1.4 % of padding among reviews of a store. XLA
+            compiles a step for each of them: fewer are better there.
         seed: fixes the batches of each epoch.
 
     Attributes:
@@ -73,7 +74,7 @@ class LengthBatches:
     labels: np.ndarray
     batch_size: int
     weights: np.ndarray | None = None
-    num_buckets: int = 16
+    num_buckets: int = 64
     seed: int = 0
     lengths: np.ndarray = dataclasses.field(init=False)
     padded_lengths: np.ndarray = dataclasses.field(init=False)

@@ -41,7 +41,7 @@ class TextClassification:
         dropout_rate: before the head.
         balanced: weigh each row by rows / (classes · rows of its class).
         freeze_embeddings, freeze_layers: leave the embeddings, and so many of the lowest blocks, as they are.
-        jit_compile: see `GlobalBatchModel.compile`.
+        jit_compile: see `GlobalBatchModel.compile`; texts are then padded to 16 lengths, not to 64.
         gradient_checkpointing: see `BertEncoder`.
         save_every_seconds: see `fit_resumable`.
 
@@ -135,7 +135,9 @@ class TextClassification:
             inputs = self.tokenizer.encode(list(texts[start : start + 1024]), max_length=self.max_length)
             lengths = inputs["padding_mask"].numpy().sum(axis=-1)
             token_ids += [ids[:length] for ids, length in zip(inputs["token_ids"].numpy(), lengths, strict=True)]
-        return LengthBatches(token_ids, np.asarray(labels), self.batch_size, seed=seed)
+        # XLA compiles the step for each padded length.
+        num_buckets = 16 if self.jit_compile else 64
+        return LengthBatches(token_ids, np.asarray(labels), self.batch_size, num_buckets=num_buckets, seed=seed)
 
     def token_lengths(self, texts: Sequence[str]) -> np.ndarray:
         """Return the tokens of each text before truncation, special tokens included, int64 (texts,)."""
