@@ -109,7 +109,7 @@ def batch_seconds(versions, rows=64):
 
 @pytest.mark.slow
 def test_many_clients_at_once(versions, server_process, tmp_path):
-    num_requests = 20_000
+    num_requests = 10_000
     folder = tmp_path / "reviews"
     folder.mkdir()
     land(versions, folder, 1)
@@ -135,7 +135,7 @@ def test_many_clients_at_once(versions, server_process, tmp_path):
 
 @pytest.mark.slow
 def test_versions_come_and_go_under_load(versions, server_process, tmp_path):
-    num_requests, num_versions = 20_000, 6
+    num_requests, num_versions = 8_000, 6
     folder = tmp_path / "reviews"
     folder.mkdir()
     land(versions, folder, 1)
