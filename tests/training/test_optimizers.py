@@ -1,9 +1,10 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfbert.errors import InputError
-from tfbert.training import BertAdamW, LinearWarmupDecay, optimizers
+from tfbert.training import BertAdamW, BertLamb, LinearWarmupDecay, optimizers
 
 # The kernel takes 1 - β of the float32 β, which moves an update by 6e-6 of itself.
 BETA_1, BETA_2 = float(np.float32(0.9)), float(np.float32(0.999))
@@ -66,6 +67,33 @@ def test_against_googles_optimizer(options, compiled_from, monkeypatch):
     )
     for name, variable in variables.items():
         np.testing.assert_allclose(variable.numpy(), expected[name], atol=2e-6)
+
+
+@pytest.mark.parametrize("compiled_from", [0, 1000], ids=["compiled", "kernel"])
+def test_the_rows_that_occur_are_a_gradient(compiled_from, monkeypatch):
+    """As good as a dense one, rows that occur twice and rows that do not included."""
+    monkeypatch.setattr(optimizers, "_COMPILED_FROM", compiled_from)
+    rng = np.random.default_rng(2)
+    shapes = {"embeddings": (6, 3), "kernel": (3, 4)}
+    start = {name: rng.normal(size=shape).astype("float32") for name, shape in shapes.items()}
+    steps = []
+    for _ in range(5):
+        rows = tf.IndexedSlices(rng.normal(size=(4, 3)).astype("float32"), rng.integers(0, 5, 4), [6, 3])
+        steps.append((rows, rng.normal(size=(3, 4)).astype("float32")))
+
+    def trained(gradient):
+        variables = [keras.Variable(value, name=name) for name, value in start.items()]
+        optimizer = BertAdamW(0.1, bias_correction=True)
+        with optimizer.summed_gradients():
+            for rows, kernel in steps:
+                optimizer.apply([gradient(rows), tf.constant(kernel)], variables)
+        return [variable.numpy() for variable in (*variables, *optimizer.variables)]
+
+    sparse, dense = trained(lambda rows: rows), trained(tf.convert_to_tensor)
+    for one, other in zip(sparse, dense, strict=True):
+        np.testing.assert_allclose(one, other, rtol=3e-6, atol=1e-7)
+    assert not BertAdamW(beta_1=0.0).takes_sparse_gradients
+    assert not BertLamb().takes_sparse_gradients
 
 
 def test_what_is_decayed():

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from tfbert.training.optimizers import BertAdamW
+from tfbert.training.optimizers import BertAdamW, ClipAfterAllReduce
 
 
 @keras.saving.register_keras_serializable(package="tfbert")
@@ -54,6 +54,9 @@ class BertLamb(BertAdamW):
         super().__init__(
             learning_rate, weight_decay, beta_1, beta_2, epsilon, global_clipnorm, bias_correction=True, name=name
         )
+
+    takes_sparse_gradients = False
+    _clip_sums = ClipAfterAllReduce._clip_sums
 
     def update_step(self, gradient, variable, learning_rate):
         """Apply one step to one variable; `gradient` is dense and already summed over replicas and clipped."""

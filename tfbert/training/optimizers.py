@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfbert.errors import InputError
@@ -44,14 +45,16 @@ class ClipAfterAllReduce(_Mixin):
         return grads
 
     def _all_reduce_sum_gradients(self, grads_and_vars):
-        grads_and_vars = [(tf.convert_to_tensor(gradient), variable) for gradient, variable in grads_and_vars]
         if not self._gradients_are_summed:
+            grads_and_vars = [(tf.convert_to_tensor(gradient), variable) for gradient, variable in grads_and_vars]
             grads_and_vars = super()._all_reduce_sum_gradients(grads_and_vars)
-        if self.global_clipnorm is None:
-            return grads_and_vars
         gradients, variables = zip(*grads_and_vars, strict=True)
-        clipped, _ = tf.clip_by_global_norm(gradients, self.global_clipnorm)
-        return list(zip(clipped, variables, strict=True))
+        return list(zip(self._clip_sums(gradients), variables, strict=True))
+
+    def _clip_sums(self, gradients):
+        if self.global_clipnorm is None:
+            return gradients
+        return tf.clip_by_global_norm(gradients, self.global_clipnorm)[0]
 
 
 @keras.saving.register_keras_serializable(package="tfbert")
@@ -69,6 +72,8 @@ class BertAdamW(ClipAfterAllReduce, keras.optimizers.Optimizer):
     1 - βᵗ as Kingma & Ba 2015 do.
 
     The update is one fused pass over each variable: compiled by XLA from 262,144 elements, TensorFlow's kernel below.
+    Of a table's gradient only the rows that occur are kept, where `GlobalBatchModel` trains one replica; all of w, m
+    and v decay as ever.
 
     Args:
         learning_rate: float, or a `keras.optimizers.schedules.LearningRateSchedule`.
@@ -137,8 +142,22 @@ class BertAdamW(ClipAfterAllReduce, keras.optimizers.Optimizer):
         """Whether `variable` is a bias or a layer norm's gain, by its name: `bias`, `gamma`, `beta`."""
         return variable.name.rsplit("/")[-1].split(":")[0] in _BIASES_AND_GAINS
 
+    @property
+    def takes_sparse_gradients(self) -> bool:
+        """Whether `apply`, inside `summed_gradients`, takes `tf.IndexedSlices` as they are."""
+        return self.beta_1 > 0 and self.beta_2 > 0
+
+    def _clip_sums(self, gradients):
+        gradients = [_without_repeats(each) if isinstance(each, tf.IndexedSlices) else each for each in gradients]
+        # The factor is multiplied in where the gradient is read.
+        self._clip_factor = tf.constant(1.0)
+        if self.global_clipnorm is not None:
+            norm = tf.linalg.global_norm(gradients)
+            self._clip_factor = self.global_clipnorm * tf.minimum(1 / norm, 1 / self.global_clipnorm)
+        return gradients
+
     def update_step(self, gradient, variable, learning_rate):
-        """Apply one step to one variable; `gradient` is dense and already summed over replicas and clipped."""
+        """Apply one step to one variable; `gradient` is summed over replicas and not yet clipped."""
         index = self._get_variable_index(variable)
         momentum, velocity = self._momentums[index].value, self._velocities[index].value
         rate = tf.cast(learning_rate, variable.dtype) * self._multipliers.get(self._var_key(variable), 1.0)
@@ -146,9 +165,31 @@ class BertAdamW(ClipAfterAllReduce, keras.optimizers.Optimizer):
         step = tf.cast(self.iterations + 1, variable.dtype)
         # The kernel multiplies the rate by √(1 - β₂ᵗ)/(1 - β₁ᵗ); powers of zero leave it out.
         powers = [tf.pow(b, step) if self.bias_correction else tf.zeros([]) for b in (self.beta_1, self.beta_2)]
-        update = _compiled_update if math.prod(variable.shape) >= _COMPILED_FROM else _update
-        handles = variable.handle, momentum.handle, velocity.handle
-        update(*handles, gradient, decay, rate, powers[0], powers[1], self.beta_1, self.beta_2, self.epsilon)
+        compiled = math.prod(variable.shape) >= _COMPILED_FROM
+        if isinstance(gradient, tf.IndexedSlices):
+            if compiled:
+                # Added before the moments decay, and divided by that decay, so that the pass over all has none to read.
+                rows, indices = self._clip_factor * gradient.values, gradient.indices
+                for moment, beta, values in ((momentum, self.beta_1, rows), (velocity, self.beta_2, tf.square(rows))):
+                    # Of the float32 β, as the kernel does.
+                    moment.scatter_add(tf.IndexedSlices((1 / float(np.float32(beta)) - 1) * values, indices))
+                gradient = tf.zeros([])
+            else:
+                gradient = tf.convert_to_tensor(gradient)
+        (_compiled_update if compiled else _update)(
+            variable.handle,
+            momentum.handle,
+            velocity.handle,
+            gradient,
+            self._clip_factor,
+            decay,
+            rate,
+            powers[0],
+            powers[1],
+            self.beta_1,
+            self.beta_2,
+            self.epsilon,
+        )
 
     def _apply_weight_decay(self, variables):
         """Decay in `update_step` instead, where the per-variable rate is known."""
@@ -168,7 +209,14 @@ class BertAdamW(ClipAfterAllReduce, keras.optimizers.Optimizer):
         }
 
 
-def _update(weight, momentum, velocity, gradient, decay, rate, beta1_power, beta2_power, beta1, beta2, epsilon):
+def _without_repeats(gradient: tf.IndexedSlices) -> tf.IndexedSlices:
+    """Return the same gradient with each row once."""
+    indices, positions = tf.unique(gradient.indices)
+    rows = tf.math.unsorted_segment_sum(gradient.values, positions, tf.size(indices))
+    return tf.IndexedSlices(rows, indices, gradient.dense_shape)
+
+
+def _update(weight, momentum, velocity, gradient, factor, decay, rate, beta1_power, beta2_power, beta1, beta2, epsilon):
     """Decay the weight and take Adam's step; the first three are handles of variables, those after `gradient` scalars.
 
     XLA makes one pass over memory of this.
@@ -185,13 +233,16 @@ def _update(weight, momentum, velocity, gradient, decay, rate, beta1_power, beta
         beta1=beta1,
         beta2=beta2,
         epsilon=epsilon,
-        grad=gradient,
+        grad=factor * gradient,
     )
 
 
-_compiled_update = tf.function(
-    _update,
-    input_signature=[tf.TensorSpec([], tf.resource)] * 3 + [tf.TensorSpec(None)] + [tf.TensorSpec([])] * 7,
+@tf.function(
+    input_signature=[tf.TensorSpec([], tf.resource)] * 3 + [tf.TensorSpec(None)] + [tf.TensorSpec([])] * 8,
     jit_compile=True,
     autograph=False,
 )
+def _compiled_update(weight, momentum, velocity, gradient, *scalars):
+    """The same; `gradient` may be one number for all."""
+    value = tf.raw_ops.ReadVariableOp(resource=weight, dtype=gradient.dtype)
+    _update(weight, momentum, velocity, tf.broadcast_to(gradient, tf.shape(value)), *scalars)

@@ -211,7 +211,7 @@ class GlobalBatchTraining(_Mixin):
                 tracker.update_state(tf.math.divide_no_nan(total, weight), sample_weight=weight)
 
     def _forward_backward(self, x, y, weights, total_weights, draw):
-        """Return the dense gradients of Σ w·l / W over these rows, the Σ w·l, and the outputs; touches no state."""
+        """Return the gradients of Σ w·l / W over these rows, the Σ w·l, and the outputs; touches no state."""
         variables = self.trainable_variables
         seed_states = [v for v in self.non_trainable_variables if v.name == "seed_generator_state"]
         seeds = tf.random.stateless_uniform(
@@ -243,7 +243,10 @@ class GlobalBatchTraining(_Mixin):
             raise InputError(
                 f"the loss does not depend on {', '.join(missing)}: set trainable=False on their layers before compile."
             )
-        return [tf.convert_to_tensor(gradient) for gradient in gradients], sums, y_pred
+        several = self._num_replicas > 1 or self._micro_batches > 1
+        if several or self.jit_compile or not getattr(self.optimizer, "takes_sparse_gradients", False):
+            gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+        return gradients, sums, y_pred
 
     def _apply(self, gradients, replica):
         optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
