@@ -17,13 +17,14 @@ whether the run was healthy.
 import contextlib
 import dataclasses
 import math
+import os
 import platform
 import shutil
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from tfbert.cli import run_recipe, setting
+from tfbert.cli import end_process, run_recipe, setting
 from tfbert.errors import InputError
 
 # What stands in place of None. The sample's reviews are too short to tell what follows, and with the bias corrected and
@@ -125,6 +126,7 @@ def main(settings: Settings) -> None:
     import keras
 
     from tfbert import BertTokenizer, checkpoints, data, evaluation, run_folder, serving
+    from tfbert.data.data_service import services_watched
     from tfbert.training import pick_placement
     from tfbert.training.filled_samples import FilledSamples
     from tfbert.training.pretraining import Pretraining
@@ -221,7 +223,8 @@ def main(settings: Settings) -> None:
             callbacks.append(keras.callbacks.TensorBoard(folder / "logs", update_freq="epoch"))
         diverged = pairs = None
         try:
-            pretrainer, history = task.train(num_steps, state, callbacks)
+            with services_watched(task.data_services, _data_service_lost):
+                pretrainer, history = task.train(num_steps, state, callbacks)
         except DivergedError as error:
             if not error.history:
                 raise
@@ -289,6 +292,11 @@ def main(settings: Settings) -> None:
             raise diverged
         run_folder.finish(folder, {**outputs, "masked_lm_loss": history[-1]["val_masked_lm_loss"]})
         print(f"\nexport    {export}\nreport    {folder / 'report.html'}\n\n{evaluation.pretraining_summary(report)}")
+
+
+def _data_service_lost(address: str) -> None:
+    message = f"the data service {address} has gone. Start it again, and then this command: it goes on"
+    end_process(f"{message} from the last saved state.", os.EX_TEMPFAIL)
 
 
 if __name__ == "__main__":

@@ -127,8 +127,18 @@ def _termination_raised() -> Iterator[None]:
 
 def fail(message: str, status: int = 2) -> typing.NoReturn:
     """Print `message` as one line on standard error and exit with `status`."""
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+    _print_error(message)
     raise SystemExit(status)
+
+
+def end_process(message: str, status: int) -> typing.NoReturn:
+    """Do the same from any thread and at once, where the main thread is in a call that does not return."""
+    _print_error(message)
+    os._exit(status)
+
+
+def _print_error(message: str) -> None:
+    print("error: " + " ".join(message.split()), file=sys.stderr, flush=True)
 
 
 def import_tensorflow() -> None:

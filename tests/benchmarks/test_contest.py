@@ -106,6 +106,17 @@ def test_a_system_that_dies_says_why(tmp_path):
     assert not timed(tmp_path)
 
 
+def test_a_system_that_is_killed_is_told_so(tmp_path):
+    SETUP.write(tmp_path)
+    (tmp_path / "value").write_text("1")
+    with Contestant(TASK, "tfbert", tmp_path, python=sys.executable, threads=1) as contestant:
+        contestant.answer()
+        contestant._process.kill()
+        contestant._process.wait()
+        with pytest.raises(InputError, match="killed.*--peers"):
+            contestant.run("a second", 1)
+
+
 def test_processes_end_with_the_context(tmp_path):
     SETUP.write(tmp_path)
     (tmp_path / "value").write_text("1")

@@ -6,6 +6,7 @@ import functools
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -60,7 +61,8 @@ class Contestant:
         return self
 
     def __exit__(self, *_) -> None:
-        self._process.stdin.close()  # type: ignore[union-attr]
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()  # type: ignore[union-attr]
         try:
             self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
@@ -80,13 +82,18 @@ class Contestant:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_END_SECONDS)
             said = self._log_path.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
+            if self._process.returncode == -signal.SIGKILL:
+                said = [
+                    "it was killed, as by a system without memory left. Measure fewer peers at a time, with --peers."
+                ]
             raise InputError(f"{self.name} ended before its answer: {said[-1]}")
         return json.loads(line)
 
     def run(self, case: str, iterations: int) -> Run:
         """Let it do so many iterations of a case."""
-        self._process.stdin.write(f"{case} {iterations}\n")  # type: ignore[union-attr]
-        self._process.stdin.flush()  # type: ignore[union-attr]
+        with contextlib.suppress(BrokenPipeError):  # then there is no answer
+            self._process.stdin.write(f"{case} {iterations}\n")  # type: ignore[union-attr]
+            self._process.stdin.flush()  # type: ignore[union-attr]
         return Run(**self.answer())
 
 

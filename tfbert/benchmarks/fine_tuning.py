@@ -16,7 +16,7 @@ from tfbert.benchmarks.material import (
     reviews_of,
     tokenizer_of,
 )
-from tfbert.benchmarks.task import Built, Setup, System, Work, answerless
+from tfbert.benchmarks.task import Built, Setup, System, Work, answerless, then_forgotten
 from tfbert.benchmarks.useful_work import BACKWARD, encoder_flops
 
 PRECISIONS = ("float32", "bfloat16")
@@ -81,10 +81,12 @@ def _tfbert(folder: Path, setup: Setup) -> Built:
 
         return model, epoch
 
-    model, first_batch = training(0.0, rows[:_BATCH], labels[:_BATCH], 1)
-    before = adamw.our_weights(model)
-    outputs = {"loss": np.array([first_batch()])}
-    outputs |= adamw.updates(before, adamw.our_weights(model), "step")
+    def compared() -> dict:
+        model, first_batch = training(0.0, rows[:_BATCH], labels[:_BATCH], 1)
+        before = adamw.our_weights(model)
+        return {"loss": np.array([first_batch()]), **adamw.updates(before, adamw.our_weights(model), "step")}
+
+    outputs = then_forgotten(compared)
     _, epoch = training(_DROPOUT_RATE, rows, labels, _EPOCHS)
     return Built(outputs, {CASE: answerless(epoch)})
 
@@ -126,10 +128,13 @@ def _torch(folder: Path, setup: Setup) -> Built:
 
         return model, step
 
-    model, step = training(0.0)
-    before = adamw.torch_weights(model)
-    outputs = {"loss": np.array([step(list(range(min(_BATCH, len(rows)))))])}
-    outputs |= adamw.updates(before, adamw.torch_weights(model), "step")
+    def compared() -> dict:
+        model, step = training(0.0)
+        before = adamw.torch_weights(model)
+        loss = np.array([step(list(range(min(_BATCH, len(rows)))))])
+        return {"loss": loss, **adamw.updates(before, adamw.torch_weights(model), "step")}
+
+    outputs = then_forgotten(compared)
     _, step = training(_DROPOUT_RATE)
     lengths = [len(ids) for ids in rows]
 

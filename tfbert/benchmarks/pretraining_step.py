@@ -12,7 +12,7 @@ import numpy as np
 
 from tfbert.benchmarks import adamw
 from tfbert.benchmarks.material import pretrainer_of, pretrainer_with
-from tfbert.benchmarks.task import Built, Setup, System, Work, answerless
+from tfbert.benchmarks.task import Built, Setup, System, Work, answerless, then_forgotten
 from tfbert.benchmarks.useful_work import BACKWARD, encoder_flops, masked_lm_flops
 
 PRECISIONS = ("float32", "bfloat16")
@@ -80,13 +80,13 @@ def _tfbert(folder: Path, setup: Setup) -> Built:
         model.compile(adamw.ours(compared=rate == 0))
         return model, _keras_stepping(model, batch)
 
-    outputs = {}
-    # Without next sentences as well, for those who know none.
-    for part, weight in (("both", 1.0), ("masked_lm", 0.0)):
-        model, step = stepping(0.0, weight)
+    def compared(part: str, next_sentence_weight: float) -> dict:
+        model, step = stepping(0.0, next_sentence_weight)
         before = adamw.our_weights(model)
-        outputs[f"{part}/loss"] = np.array([step()])
-        outputs |= adamw.updates(before, adamw.our_weights(model), part)
+        return {f"{part}/loss": np.array([step()]), **adamw.updates(before, adamw.our_weights(model), part)}
+
+    # Without next sentences as well, for those who know none.
+    outputs = then_forgotten(compared, "both", 1.0) | then_forgotten(compared, "masked_lm", 0.0)
     return Built(outputs, {CASE: answerless(stepping(_DROPOUT_RATE)[1])})
 
 
@@ -123,10 +123,13 @@ def _keras_hub(folder: Path, setup: Setup) -> Built:
         )
         return backbone, _keras_stepping(model, data)
 
-    backbone, step = stepping(0.0)
-    before = _keras_hub_weights(backbone)
-    outputs = {"masked_lm/loss": np.array([step()])}
-    outputs |= adamw.updates(before, _keras_hub_weights(backbone), "masked_lm")
+    def compared() -> dict:
+        backbone, step = stepping(0.0)
+        before = _keras_hub_weights(backbone)
+        loss = np.array([step()])
+        return {"masked_lm/loss": loss, **adamw.updates(before, _keras_hub_weights(backbone), "masked_lm")}
+
+    outputs = then_forgotten(compared)
     return Built(outputs, {CASE: answerless(stepping(_DROPOUT_RATE)[1])})
 
 
@@ -178,10 +181,12 @@ def _torch(folder: Path, setup: Setup, *, compiled: bool) -> Built:
 
         return model, step
 
-    model, step = stepping(0.0)
-    before = adamw.torch_weights(model)
-    outputs = {"both/loss": np.array([step()])}
-    outputs |= adamw.updates(before, adamw.torch_weights(model), "both")
+    def compared() -> dict:
+        model, step = stepping(0.0)
+        before = adamw.torch_weights(model)
+        return {"both/loss": np.array([step()]), **adamw.updates(before, adamw.torch_weights(model), "both")}
+
+    outputs = then_forgotten(compared)
     return Built(outputs, {CASE: answerless(stepping(_DROPOUT_RATE)[1])})
 
 

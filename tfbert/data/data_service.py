@@ -1,7 +1,9 @@
 """Batches made on other hosts, by tf.data services, in the order in which they would have been made here."""
 
+import contextlib
+import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import tensorflow as tf
 
@@ -10,6 +12,9 @@ from tfbert.data.pipeline_options import pipeline_options
 from tfbert.errors import InputError
 
 _ANSWER_SECONDS = 20.0
+_LOOK_SECONDS = 5.0
+_LOOKS = 3
+"""A service is lost that cannot be reached so many times in a row."""
 
 
 def served_dataset(
@@ -59,6 +64,40 @@ def check_services(services: Sequence[str]) -> None:
                 f"a data service must have one worker, since several hand out batches in no fixed order; {service} has "
                 f"{len(answer)}. Name several services instead, with commas between them."
             )
+
+
+@contextlib.contextmanager
+def services_watched(services: Sequence[str], lost: Callable[[str], object]) -> Iterator[None]:
+    """Inside, call `lost`, from another thread, with the address of a service that has gone.
+
+    TensorFlow would wait for its batches for an hour, in a call that nothing else can end.
+    """
+    over = threading.Event()
+
+    def watch():
+        misses = dict.fromkeys(services, 0)
+        while not over.wait(_LOOK_SECONDS):
+            for service in services:
+                misses[service] = 0 if _reachable(service) else misses[service] + 1
+                if misses[service] == _LOOKS and not over.is_set():
+                    lost(service)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    if services:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def _reachable(service: str) -> bool:
+    host, _, port = service.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=_LOOK_SECONDS).close()
+    except OSError:
+        return False
+    return True
 
 
 def _ask(service: str, answer: list[int]) -> None:
