@@ -113,7 +113,7 @@ def test_a_system_that_is_killed_is_told_so(tmp_path):
         contestant.answer()
         contestant._process.kill()
         contestant._process.wait()
-        with pytest.raises(InputError, match="killed.*--peers"):
+        with pytest.raises(InputError, match=r"killed.*--peers"):
             contestant.run("a second", 1)
 
 

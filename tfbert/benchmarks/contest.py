@@ -83,9 +83,7 @@ class Contestant:
                 self._process.wait(_END_SECONDS)
             said = self._log_path.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
             if self._process.returncode == -signal.SIGKILL:
-                said = [
-                    "it was killed, as by a system without memory left. Measure fewer peers at a time, with --peers."
-                ]
+                said = ["it was killed, as where memory runs out. Measure fewer peers at a time, with --peers."]
             raise InputError(f"{self.name} ended before its answer: {said[-1]}")
         return json.loads(line)
 
