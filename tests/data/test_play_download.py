@@ -11,6 +11,7 @@ import socket
 import ssl
 import sys
 import threading
+import traceback
 from pathlib import Path
 
 import gdown  # noqa: F401 - so that its module is there to look at
@@ -124,6 +125,15 @@ def test_a_good_download_is_recorded_and_not_fetched_again(server, tmp_path):
     assert server.requests == ["/r", "/a"]
     fetch(server, folder)
     assert server.requests == ["/r", "/a"]
+
+
+@pytest.mark.parametrize("answer", [("", {"status": 404}), ("<html>no</html>", {"type": "text/html"})])
+def test_a_password_in_a_link_is_not_told(server, tmp_path, answer):
+    server.pages["/r"] = answer
+    url = server.url.replace("//", "//someone:secret@") + "/r"
+    with pytest.raises(InputError, match=server.url) as raised:
+        download_play_reviews(tmp_path, urls={"reviews.csv": url}, retries=0)
+    assert "secret" not in "".join(traceback.format_exception(raised.value))
 
 
 def test_google_drives_cookies_are_not_kept(drive, tmp_path, monkeypatch):

@@ -7,7 +7,8 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+import urllib.parse
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tfbert.atomic import written_beside
@@ -54,7 +55,8 @@ def download_play_reviews(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, url in urls.items():
-            _bring(folder, name, url, expected_rows, retries)
+            with _password_hidden(url):
+                _bring(folder, name, url, expected_rows, retries)
     except OSError as error:
         remedy = "free some space" if error.errno == errno.ENOSPC else "check the folder's permissions"
         raise InputError(
@@ -66,6 +68,18 @@ def download_play_reviews(
             for path in missing_folders:
                 path.rmdir()
     return folder
+
+
+@contextlib.contextmanager
+def _password_hidden(url: str) -> Iterator[None]:
+    """Keep the user and password of a link out of what an error says, and out of the errors behind it."""
+    user_and_password, at, _ = urllib.parse.urlsplit(url).netloc.rpartition("@")
+    try:
+        yield
+    except InputError as error:
+        if not at:
+            raise
+        raise InputError(str(error).replace(user_and_password + at, "")) from None
 
 
 def _bring(folder: Path, name: str, url: str, expected_rows: int, retries: int) -> None:
