@@ -8,7 +8,7 @@
 FOLDER is a checkpoint with its vocabulary. Outputs are compared first, and a disagreement ends the run. Then the
 systems do the task in turns, A B B A; the others idle meanwhile. Each line has medians with their quartiles, ratios of
 medians with their 95 % interval, and the share of the matrix products that the machine does in the same run. Nothing
-else should run beside it. The first command takes some 3 minutes on two cores.
+else should run beside it. The first command takes some 5 minutes on two cores.
 """
 
 import dataclasses
