@@ -1,4 +1,6 @@
+import socket
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -7,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tfbert.data import data_service
-from tfbert.data.data_service import check_services, served_dataset
+from tfbert.data.data_service import check_services, served_dataset, services_watched
 from tfbert.data.inputs import PretrainingInputs
 from tfbert.data.masking import Masking
 from tfbert.data.sentence_pairs import SentencePairs
@@ -89,3 +91,33 @@ def test_a_service_that_is_away_is_one_line_in_bounded_time(monkeypatch):
         with pytest.raises(InputError, match=f"the data service {address} must answer, and has not in 2 seconds"):
             check_services([address])
     assert time.monotonic() - start < 8
+
+
+def test_a_service_that_goes_is_told_once(monkeypatch):
+    monkeypatch.setattr(data_service, "_LOOK_SECONDS", 0.05)
+    stays, goes = Service(), socket.create_server(("127.0.0.1", 0))
+    address = f"127.0.0.1:{goes.getsockname()[1]}"
+    lost, told = [], threading.Event()
+
+    def note(service):
+        lost.append(service)
+        told.set()
+
+    with services_watched([stays.address, address], note):
+        assert not told.wait(0.5)
+        goes.close()
+        assert told.wait(20)
+        time.sleep(0.5)
+    assert lost == [address]
+    del stays
+
+
+def test_nothing_is_told_after_the_end(monkeypatch):
+    monkeypatch.setattr(data_service, "_LOOK_SECONDS", 0.05)
+    server = socket.create_server(("127.0.0.1", 0))
+    lost = []
+    with services_watched([f"127.0.0.1:{server.getsockname()[1]}"], lost.append):
+        time.sleep(0.2)
+    server.close()
+    time.sleep(0.5)
+    assert not lost

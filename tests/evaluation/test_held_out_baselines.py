@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from tfbert.errors import InputError
 from tfbert.evaluation.held_out_baselines import HeldOutBaselines
 
 
@@ -20,3 +21,8 @@ def test_by_hand_over_two_batches():
 
 def test_without_a_sentence_objective():
     assert HeldOutBaselines.measure([batch([[0]], [[1]])], np.array([1, 1])).label_counts is None
+
+
+def test_pairs_of_one_label_alone_are_refused():
+    with pytest.raises(InputError, match=r"of 2 measured all have the same.*--evaluation-rows"):
+        HeldOutBaselines.measure([batch([[0], [1]], [[1], [1]], [1, 1])], np.array([1, 1]))

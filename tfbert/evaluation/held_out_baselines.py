@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfbert.errors import InputError
 from tfbert.evaluation.pair_and_mask_statistics import PairAndMaskStatistics
 from tfbert.evaluation.pretraining_baselines import majority_accuracy, unigram_cross_entropy
 
@@ -21,13 +22,23 @@ class HeldOutBaselines(NamedTuple):
 
     @classmethod
     def measure(cls, batches: Iterable[Mapping[str, np.ndarray]], token_counts: np.ndarray) -> "HeldOutBaselines":
-        """Measure batches of the pretrainer's inputs; `token_counts` int64 (vocabulary,) are of the training text."""
+        """Measure batches of the pretrainer's inputs; `token_counts` int64 (vocabulary,) are of the training text.
+
+        Raises:
+            InputError: all pairs have one label, so that nothing can be said of telling them apart.
+        """
         kept = list(batches)
         masked, weights = (np.concatenate([b[name].ravel() for b in kept]) for name in ("mask_ids", "mask_weights"))
         counts = None
         if "next_sentence_labels" in kept[0]:
             labels = np.concatenate([batch["next_sentence_labels"] for batch in kept])
             counts = (int((labels == 0).sum()), int((labels == 1).sum()))
+            if 0 in counts:
+                raise InputError(
+                    f"the held-out rows must have sentence pairs of both labels; of {len(labels)} measured all have "
+                    "the same. Measure more of them (--evaluation-rows), or prepare the corpus with more held back "
+                    "(--held-out-share)."
+                )
         return cls(
             unigram_cross_entropy(token_counts, masked, weights),
             majority_accuracy(token_counts, masked, weights),

@@ -12,7 +12,7 @@ from tfbert.errors import InputError
 
 _BIASES_AND_GAINS = ("bias", "gamma", "beta")
 _COMPILED_FROM = 1 << 18
-"""Elements from which XLA compiles a variable's update, about a second for each shape: small models start at once."""
+"""Elements from which XLA compiles a variable's update, some 0.2 s for each shape: small models start at once."""
 
 
 # What the class below is mixed into is Keras's; this tells type checkers so.
