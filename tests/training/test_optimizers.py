@@ -10,6 +10,12 @@ from tfbert.training import BertAdamW, BertLamb, LinearWarmupDecay, optimizers
 BETA_1, BETA_2 = float(np.float32(0.9)), float(np.float32(0.999))
 
 
+@pytest.fixture(params=[0, 1000], ids=["compiled", "kernel"])
+def either_update(request, monkeypatch):
+    """Updates by XLA, then by TensorFlow's kernel."""
+    monkeypatch.setattr(optimizers, "_COMPILED_FROM", request.param)
+
+
 def google_adam(weights, gradients, rates, decay, clip, bias_correction=False, multipliers=None):
     """Google's `AdamWeightDecayOptimizer` in NumPy float64; `weights` and each of `gradients` map names to arrays."""
     weights = {name: value.astype(np.float64) for name, value in weights.items()}
@@ -38,9 +44,7 @@ def google_adam(weights, gradients, rates, decay, clip, bias_correction=False, m
     [{}, {"bias_correction": True}, {"global_clipnorm": None}, {"weight_decay": 0.0}, {"multipliers": {"kernel": 0.5}}],
     ids=lambda options: next(iter(options), "default"),
 )
-@pytest.mark.parametrize("compiled_from", [0, 1000], ids=["compiled", "kernel"])
-def test_against_googles_optimizer(options, compiled_from, monkeypatch):
-    monkeypatch.setattr(optimizers, "_COMPILED_FROM", compiled_from)
+def test_against_googles_optimizer(options, either_update):
     options = dict(options)
     multipliers = options.pop("multipliers", None)
     rng = np.random.default_rng(1)
@@ -69,10 +73,8 @@ def test_against_googles_optimizer(options, compiled_from, monkeypatch):
         np.testing.assert_allclose(variable.numpy(), expected[name], atol=2e-6)
 
 
-@pytest.mark.parametrize("compiled_from", [0, 1000], ids=["compiled", "kernel"])
-def test_the_rows_that_occur_are_a_gradient(compiled_from, monkeypatch):
+def test_the_rows_that_occur_are_a_gradient(either_update):
     """As good as a dense one, rows that occur twice and rows that do not included."""
-    monkeypatch.setattr(optimizers, "_COMPILED_FROM", compiled_from)
     rng = np.random.default_rng(2)
     shapes = {"embeddings": (6, 3), "kernel": (3, 4)}
     start = {name: rng.normal(size=shape).astype("float32") for name, shape in shapes.items()}
@@ -94,6 +96,13 @@ def test_the_rows_that_occur_are_a_gradient(compiled_from, monkeypatch):
         np.testing.assert_allclose(one, other, rtol=3e-6, atol=1e-7)
     assert not BertAdamW(beta_1=0.0).takes_sparse_gradients
     assert not BertLamb().takes_sparse_gradients
+
+
+def test_a_norm_that_is_not_finite_shows(either_update):
+    """As `tf.clip_by_global_norm` does, and not by a step of zeros."""
+    weights = keras.Variable(np.ones((2, 2), "float32"), name="kernel")
+    BertAdamW(0.1).apply([tf.fill([2, 2], 1e30)], [weights])
+    assert np.isnan(weights.numpy()).all()
 
 
 def test_what_is_decayed():

@@ -153,7 +153,7 @@ class BertAdamW(ClipAfterAllReduce, keras.optimizers.Optimizer):
         self._clip_factor = tf.constant(1.0)
         if self.global_clipnorm is not None:
             norm = tf.linalg.global_norm(gradients)
-            self._clip_factor = self.global_clipnorm * tf.minimum(1 / norm, 1 / self.global_clipnorm)
+            (self._clip_factor,), _ = tf.clip_by_global_norm([self._clip_factor], self.global_clipnorm, use_norm=norm)
         return gradients
 
     def update_step(self, gradient, variable, learning_rate):
