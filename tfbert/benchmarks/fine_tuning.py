@@ -16,7 +16,7 @@ from tfbert.benchmarks.material import (
     reviews_of,
     tokenizer_of,
 )
-from tfbert.benchmarks.task import Built, Setup, System, Work, answerless, then_forgotten
+from tfbert.benchmarks.task import Built, Setup, System, Work, answerless
 from tfbert.benchmarks.useful_work import BACKWARD, encoder_flops
 
 PRECISIONS = ("float32", "bfloat16")
@@ -81,12 +81,10 @@ def _tfbert(folder: Path, setup: Setup) -> Built:
 
         return model, epoch
 
-    def compared() -> dict:
-        model, first_batch = training(0.0, rows[:_BATCH], labels[:_BATCH], 1)
-        before = adamw.our_weights(model)
-        return {"loss": np.array([first_batch()]), **adamw.updates(before, adamw.our_weights(model), "step")}
+    def first_batch():
+        return training(0.0, rows[:_BATCH], labels[:_BATCH], 1)
 
-    outputs = then_forgotten(compared)
+    outputs = adamw.compared_step(first_batch, adamw.our_weights, "step")
     _, epoch = training(_DROPOUT_RATE, rows, labels, _EPOCHS)
     return Built(outputs, {CASE: answerless(epoch)})
 
@@ -128,13 +126,11 @@ def _torch(folder: Path, setup: Setup) -> Built:
 
         return model, step
 
-    def compared() -> dict:
+    def first_batch():
         model, step = training(0.0)
-        before = adamw.torch_weights(model)
-        loss = np.array([step(list(range(min(_BATCH, len(rows)))))])
-        return {"loss": loss, **adamw.updates(before, adamw.torch_weights(model), "step")}
+        return model, lambda: step(list(range(min(_BATCH, len(rows)))))
 
-    outputs = then_forgotten(compared)
+    outputs = adamw.compared_step(first_batch, adamw.torch_weights, "step")
     _, step = training(_DROPOUT_RATE)
     lengths = [len(ids) for ids in rows]
 

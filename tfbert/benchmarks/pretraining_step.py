@@ -5,6 +5,7 @@ does that much less. Keras's models count accuracies on the way, torch's do not.
 """
 
 import contextlib
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from tfbert.benchmarks import adamw
 from tfbert.benchmarks.material import pretrainer_of, pretrainer_with
-from tfbert.benchmarks.task import Built, Setup, System, Work, answerless, then_forgotten
+from tfbert.benchmarks.task import Built, Setup, System, Work, answerless
 from tfbert.benchmarks.useful_work import BACKWARD, encoder_flops, masked_lm_flops
 
 PRECISIONS = ("float32", "bfloat16")
@@ -80,13 +81,10 @@ def _tfbert(folder: Path, setup: Setup) -> Built:
         model.compile(adamw.ours(compared=rate == 0))
         return model, _keras_stepping(model, batch)
 
-    def compared(part: str, next_sentence_weight: float) -> dict:
-        model, step = stepping(0.0, next_sentence_weight)
-        before = adamw.our_weights(model)
-        return {f"{part}/loss": np.array([step()]), **adamw.updates(before, adamw.our_weights(model), part)}
-
     # Without next sentences as well, for those who know none.
-    outputs = then_forgotten(compared, "both", 1.0) | then_forgotten(compared, "masked_lm", 0.0)
+    outputs: dict[str, np.ndarray] = {}
+    for part, weight in (("both", 1.0), ("masked_lm", 0.0)):
+        outputs |= adamw.compared_step(functools.partial(stepping, 0.0, weight), adamw.our_weights, part)
     return Built(outputs, {CASE: answerless(stepping(_DROPOUT_RATE)[1])})
 
 
@@ -123,13 +121,7 @@ def _keras_hub(folder: Path, setup: Setup) -> Built:
         )
         return backbone, _keras_stepping(model, data)
 
-    def compared() -> dict:
-        backbone, step = stepping(0.0)
-        before = _keras_hub_weights(backbone)
-        loss = np.array([step()])
-        return {"masked_lm/loss": loss, **adamw.updates(before, _keras_hub_weights(backbone), "masked_lm")}
-
-    outputs = then_forgotten(compared)
+    outputs = adamw.compared_step(functools.partial(stepping, 0.0), _keras_hub_weights, "masked_lm")
     return Built(outputs, {CASE: answerless(stepping(_DROPOUT_RATE)[1])})
 
 
@@ -181,12 +173,7 @@ def _torch(folder: Path, setup: Setup, *, compiled: bool) -> Built:
 
         return model, step
 
-    def compared() -> dict:
-        model, step = stepping(0.0)
-        before = adamw.torch_weights(model)
-        return {"both/loss": np.array([step()]), **adamw.updates(before, adamw.torch_weights(model), "both")}
-
-    outputs = then_forgotten(compared)
+    outputs = adamw.compared_step(functools.partial(stepping, 0.0), adamw.torch_weights, "both")
     return Built(outputs, {CASE: answerless(stepping(_DROPOUT_RATE)[1])})
 
 

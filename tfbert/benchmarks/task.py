@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import gc
 import importlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -33,13 +32,6 @@ PRECISIONS = ("float32", "bfloat16", "int8")
 
 class DisagreementError(InputError):
     """Two systems give different outputs for the same work; what they need for it says nothing then."""
-
-
-def then_forgotten(function: Callable, *arguments):
-    """Return what `function` returns, with all else that it made gone, which is then no part of a later peak."""
-    result = function(*arguments)
-    gc.collect()
-    return result
 
 
 @dataclasses.dataclass(frozen=True)
