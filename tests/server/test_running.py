@@ -1,5 +1,6 @@
 """The server as a process: its ports, its end, and how quickly it answers."""
 
+import shutil
 import signal
 import socket
 import threading
@@ -7,7 +8,13 @@ import time
 
 import grpc
 import pytest
-from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
+import tensorflow as tf
+from tensorflow_serving.apis import (
+    get_model_status_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_log_pb2,
+)
 
 from tfbert.errors import InputError
 from tfbert.server.running import _listen
@@ -79,10 +86,31 @@ def test_what_runs_is_answered_before_the_end(server, number):
 
 
 @pytest.mark.slow
-def test_the_end_while_models_are_loaded(server_process, numbered):
-    starting = server_process(numbered, "--port", 0)
+def test_the_end_while_models_are_loaded(server_process, numbered, tmp_path):
+    # The second of three models takes seconds to warm up, in which the signal comes.
+    for name in ("first", "second", "third"):
+        shutil.copytree(numbered, tmp_path / name)
+    request = predict_pb2.PredictRequest()
+    request.model_spec.signature_name = "busy"
+    request.inputs["rounds"].CopyFrom(tf.make_tensor_proto([100_000]))
+    record = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
+    (tmp_path / "second/7/assets.extra").mkdir()
+    with tf.io.TFRecordWriter(str(tmp_path / "second/7/assets.extra/tf_serving_warmup_requests")) as writer:
+        for _ in range(10):
+            writer.write(record.SerializeToString())
+    config = "".join(
+        f'config {{ name: "{name}" base_path: "{tmp_path / name}" model_platform: "tensorflow" }} '
+        for name in ("first", "second", "third")
+    )
+    (tmp_path / "models.config").write_text(f"model_config_list {{ {config} }}")
+
+    starting = server_process(tmp_path / "models.config", "--port", 0)
     for line in starting.process.stdout:
-        if line.startswith("batching"):
+        if "model first version 7 serves" in line:
             break
-    time.sleep(0.05)
-    assert starting.end() in (0, -signal.SIGTERM)
+    assert starting.end() == 0
+    told = "".join(starting.lines)
+    assert "model second version 7 serves, warmed up by 10 records" in told
+    assert "third" not in told
+    assert "ready" not in told
+    assert starting.lines[-1].endswith("stopped\n")

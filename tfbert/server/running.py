@@ -77,15 +77,21 @@ def serve(
             timeout_graceful_shutdown=int(limits.read_seconds + limits.answer_seconds) + 1,
         )
     )
-    # uvicorn takes the signals while it runs and raises them again when it is done, which is the end we want.
-    previous = {number: signal.signal(number, _end) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def end(number: int, frame: object) -> None:
+        # Nothing is raised: while a model is loaded, an exception may come where TensorFlow cannot pass it on, and be
+        # lost. So a model that is being loaded is finished, and the next one is not begun.
+        web.should_exit = True
+        versions.look_no_more()
+
+    # uvicorn takes the signals while it runs and raises them again when it is done.
+    previous = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         versions.start(poll_seconds)
-        if grpc:
-            grpc.start()
-        asyncio.run(_run(web, listening, on_start, grpc.port if grpc else None))
-    except _Ended:
-        pass
+        if not web.should_exit:
+            if grpc:
+                grpc.start()
+            asyncio.run(_run(web, listening, on_start, grpc.port if grpc else None))
     finally:
         for number in previous:
             signal.signal(number, signal.SIG_IGN)
@@ -109,14 +115,6 @@ async def _run(web: uvicorn.Server, listening: socket.socket, on_start, grpc_por
     await web.serve(sockets=[listening])
     if telling:
         telling.cancel()
-
-
-class _Ended(BaseException):
-    """A signal asked for the end."""
-
-
-def _end(number: int, frame: object) -> None:
-    raise _Ended
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -118,9 +118,13 @@ class Versions:
         self._thread = threading.Thread(target=self._keep_polling, args=(poll_seconds,), name="versions", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """Look no more."""
+    def look_no_more(self) -> None:
+        """Begin to load nothing more; waits for nothing, so a signal's handler may call it."""
         self._stop.set()
+
+    def stop(self) -> None:
+        """Look no more, and wait for the look that runs."""
+        self.look_no_more()
         if self._thread:
             self._thread.join()
 
