@@ -149,6 +149,19 @@ def test_saved_model_cli_runs_it(exported, tokenizer, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_what_was_trained_in_half_precision_is_served_in_float32(exported, served, tokenizer, tmp_path, policy):
+    model = exported[0]
+    encoder = tfbert.BertEncoder(model.encoder.config, dtype=policy)
+    half = tfbert.BertClassifier(encoder, labels=model.labels)
+    half.set_weights(model.get_weights())
+    path = export(half, tokenizer, tmp_path / "m", max_length=64, temperature=1.7)
+    text = tf.constant(TEXTS)
+    found, wanted = (each.signatures["serving_default"](text=text) for each in (tf.saved_model.load(str(path)), served))
+    np.testing.assert_array_equal(found["probabilities"], wanted["probabilities"])
+
+
+@pytest.mark.slow
 def test_a_classifier_built_under_a_strategy(tokenizer, make_classifier, tmp_path):
     model = make_classifier(pick_placement("mirrored").strategy)
     path = export(model, tokenizer, tmp_path / "m", version=4)

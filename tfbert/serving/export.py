@@ -57,7 +57,7 @@ def export(
         temperature: divides the logits (Guo et al. 2017).
         pairs: whether there is a signature for two texts; for a classifier that was trained on pairs.
         version: a free number; None takes the one after the highest.
-        weights: stores the matrices in fewer bits; None in float32.
+        weights: stores the matrices in fewer bits; None in float32, and so it computes, whatever it was trained in.
         figures: what the model card states beside what is known here: sections such as
             `{"Test rows": {"accuracy": 0.695}}`.
 

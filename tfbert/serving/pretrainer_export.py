@@ -57,7 +57,7 @@ def export_pretrainer(
         max_length: tokens at which a text, or a pair, is cut, special tokens included.
         top_k: how many tokens are proposed for each mask.
         version: a free number; None takes the one after the highest.
-        weights: stores the matrices in fewer bits; None in float32.
+        weights: stores the matrices in fewer bits; None in float32, and so it computes, whatever it was trained in.
         figures: what the model card states beside what is known here, as for `export`.
 
     Returns:
