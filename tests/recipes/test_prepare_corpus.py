@@ -185,7 +185,7 @@ def test_workers_end_when_the_command_alone_is_killed(text, tmp_path):
         time.sleep(0.001)
     process.kill()
     process.wait()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             os.killpg(process.pid, 0)
@@ -193,4 +193,4 @@ def test_workers_end_when_the_command_alone_is_killed(text, tmp_path):
             return
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
-    pytest.fail("processes of a killed command were still there after 10 seconds")
+    pytest.fail("processes of a killed command were still there after a minute")

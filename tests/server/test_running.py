@@ -50,7 +50,7 @@ def server(server_process, numbered):
         yield running
 
 
-BUSY = '{"signature_name": "busy", "inputs": [100000]}'
+BUSY = '{"signature_name": "busy", "inputs": [300000]}'
 
 
 @pytest.mark.slow
@@ -75,7 +75,7 @@ def test_what_runs_is_answered_before_the_end(server, number):
     path = "/v1/models/numbered:predict"
     asking = threading.Thread(target=lambda: answers.append(server.ask("POST", path, BUSY)))
     asking.start()
-    time.sleep(0.3)
+    time.sleep(1)
     assert server.end(number) == 0
     asking.join()
     idle.close()
