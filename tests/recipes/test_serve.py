@@ -26,7 +26,8 @@ def model(tmp_path):
 
 
 def run(*flags):
-    run_recipe(recipe.main, recipe.Settings, [str(flag) for flag in flags])
+    # With as many threads as TensorFlow has had in this process before.
+    run_recipe(recipe.main, recipe.Settings, [str(flag) for flag in ("--intra-op-threads", 0, *flags)])
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,7 @@ def run(*flags):
         (["nowhere"], "nowhere is not there"),
         (["empty"], "has no version of a model"),
         (["reviews", "--poll-seconds", 0], "--poll-seconds must be above 0"),
+        (["reviews", "--intra-op-threads", -1], "--intra-op-threads must be at least 0; received -1"),
         (["reviews", "--max-rows", 0], "limits must be above 0; received rows=0"),
         (["reviews", "--port", 70000], "a port is a number from 0 to 65535"),
         (["reviews", "--batching-config", "none"], "none is no text of BatchingParameters"),

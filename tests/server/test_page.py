@@ -209,7 +209,7 @@ def test_the_flag(tmp_path, monkeypatch, flags, there):
     given = {}
     monkeypatch.setattr("tfbert.server.running.serve", lambda configs, **named: given.update(named))
     (tmp_path / "reviews/1").mkdir(parents=True)
-    run_recipe(recipe.main, recipe.Settings, [str(tmp_path / "reviews"), *flags])
+    run_recipe(recipe.main, recipe.Settings, [str(tmp_path / "reviews"), "--intra-op-threads", "0", *flags])
     assert (given["routes"] is not None) == there
 
 

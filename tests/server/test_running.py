@@ -1,5 +1,6 @@
 """The server as a process: its ports, its end, and how quickly it answers."""
 
+import os
 import shutil
 import signal
 import socket
@@ -114,3 +115,13 @@ def test_the_end_while_models_are_loaded(server_process, numbered, tmp_path):
     assert "third" not in told
     assert "ready" not in told
     assert starting.lines[-1].endswith("stopped\n")
+
+
+@pytest.mark.slow
+def test_threads_that_share_one_operation(server_process, numbered):
+    found = []
+    for flags in ((), ("--intra-op-threads", 3)):
+        with server_process(numbered, "--port", 0, *flags) as running:
+            running.predict("numbered", "good")
+            found.append(len(os.listdir(f"/proc/{running.process.pid}/task")))
+    assert found[1] - found[0] == 2

@@ -94,6 +94,8 @@ def _built(folder: Path, answer: Callable[[list[str]], np.ndarray]) -> Built:
 def _tfbert(folder: Path, setup: Setup) -> Built:
     import tensorflow as tf
 
+    # As `recipes/serve.py` does: operations run side by side on the threads, and none is cut into parts.
+    tf.config.threading.set_intra_op_parallelism_threads(1)
     (version,) = (folder / "serving" / "reviews").glob("[0-9]*")
     served = tf.saved_model.load(str(version)).signatures["serving_default"]
     return _built(folder, lambda texts: served(text=tf.constant(texts))["probabilities"].numpy())
