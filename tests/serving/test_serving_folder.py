@@ -71,6 +71,7 @@ def test_the_container_finds_the_files(tmp_path):
     assert re.search(r"^ +image: tensorflow/serving:\d+\.\d+\.\d+$", compose, re.MULTILINE)
     assert "- .:/models:ro" in compose
     flags = dict(re.findall(r"- --(\w+)=(\S+)", compose))
+    assert flags["tensorflow_intra_op_parallelism"] == "1"
     assert flags["enable_batching"] == flags["enable_model_warmup"] == "true"
     assert f'"127.0.0.1:{flags["rest_api_port"]}:{flags["rest_api_port"]}"' in compose
     for flag in ("model_config_file", "batching_parameters_file"):
