@@ -53,6 +53,13 @@ def test_by_hand_in_float64(head, hidden, table):
     np.testing.assert_allclose(head(hidden, POSITIONS, table), expected, atol=2e-5)
 
 
+def test_masked_rows_alone_are_taken_as_they_are(head, hidden, table):
+    masked = np.stack([hidden[row][POSITIONS[row]] for row in range(2)])
+    np.testing.assert_array_equal(head(masked, None, table), head(hidden, POSITIONS, table))
+    symbolic = head(keras.KerasTensor((2, 3, 14)), None, keras.KerasTensor((31, 14)))
+    assert (symbolic.shape, symbolic.dtype) == ((2, 3, 31), "float32")
+
+
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_logits_are_float32_under_every_policy(policy, hidden, table):
     logits = MaskedLMHead(31, 14, dtype=policy)(hidden, POSITIONS, table)

@@ -66,6 +66,39 @@ def test_lookup_refuses_ids_out_of_range_on_cpu():
             kernels.lookup(table, tf.constant([wrong]))
 
 
+def value_and_gradient(function, inputs, shape=None):
+    """In a traced step, which knows this shape; with the names of the functions that it calls."""
+
+    @tf.function(input_signature=[tf.TensorSpec(inputs.shape if shape is None else shape)], autograph=False)
+    def step(inputs):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = function(inputs)
+        return outputs, tape.gradient(outputs, inputs, tf.cos(inputs))
+
+    nodes = step.get_concrete_function().graph.as_graph_def().node
+    return [each.numpy() for each in step(inputs)], sum(node.attr["_XlaMustCompile"].b for node in nodes)
+
+
+@pytest.mark.parametrize("gelu", [kernels.gelu_erf, kernels.gelu_tanh])
+def test_in_one_pass_is_the_same_function(gelu):
+    inputs = 3 * tf.random.stateless_normal((1024, 512), (1, 2))
+    expected, compiled = value_and_gradient(gelu, inputs)
+    assert compiled == 0
+    got, compiled = value_and_gradient(kernels.in_one_pass(gelu), inputs)
+    assert compiled == 2
+    for ours, plain in zip(got, expected, strict=True):
+        np.testing.assert_allclose(ours, plain, atol=2e-6)
+
+
+def test_nothing_is_compiled_for_shapes_that_vary_or_are_small():
+    once = kernels.in_one_pass(kernels.gelu_erf)
+    large = tf.ones((1024, 512))
+    assert value_and_gradient(once, large, (None, 512))[1] == 0
+    assert value_and_gradient(once, large[:1000])[1] == 0
+    np.testing.assert_array_equal(once(large), kernels.gelu_erf(large))
+
+
 @pytest.mark.parametrize("rate", [0.1, 0.5])
 def test_dropout(rate):
     seeds = keras.random.SeedGenerator(3)

@@ -70,29 +70,55 @@ def test_hidden_states_are_the_embeddings_and_each_block(encoder):
     np.testing.assert_allclose(states[2], encoder.blocks[1](states[1], padding_mask=inputs["padding_mask"]), atol=5e-6)
 
 
-def test_the_pooled_output_alone_and_its_gradients_are_the_same():
+POSITIONS = np.array([[10, 0], [3, 3], [2, 7], [0, 0], [5, 1]], "int32")
+
+
+@pytest.mark.parametrize("asked", [{"pooled_only": True}, {"output_positions": POSITIONS}], ids=["pooled", "positions"])
+def test_some_outputs_and_their_gradients_are_those_of_the_whole(asked):
     keras.utils.set_random_seed(5)
     encoder = BertEncoder(dataclasses.replace(CONFIG, dropout_rate=0.0, attention_dropout_rate=0.0))
     inputs = make_inputs()
     found = {}
-    for pooled_only in (False, True):
+    for some in (False, True):
         with tf.GradientTape() as tape:
-            outputs = encoder(inputs, training=True, pooled_only=pooled_only)
+            outputs = encoder(inputs, training=True, **(asked if some else {}))
             loss = tf.reduce_sum(outputs["pooled_output"] ** 2 * np.arange(14))
-        found[pooled_only] = [tf.convert_to_tensor(each) for each in tape.gradient(loss, encoder.trainable_variables)]
-    assert set(outputs) == {"pooled_output"}
-    np.testing.assert_allclose(outputs["pooled_output"], encoder(inputs)["pooled_output"], atol=1e-6)
-    for variable, all_rows, alone in zip(encoder.trainable_variables, *found.values(), strict=True):
-        scale = max(np.abs(all_rows).max(), 1e-3)
-        np.testing.assert_allclose(alone, all_rows, atol=2e-5 * scale, err_msg=variable.path)
+            if "output_positions" in asked:
+                sequence = outputs["sequence_output"]
+                if not some:
+                    sequence = tf.gather(sequence, POSITIONS, axis=1, batch_dims=1)
+                loss += tf.reduce_sum(sequence**2 * np.arange(28).reshape(2, 14))
+        found[some] = loss, [tf.convert_to_tensor(each) for each in tape.gradient(loss, encoder.trainable_variables)]
+    assert set(outputs) == {"pooled_output"} | ({"sequence_output"} if "output_positions" in asked else set())
+    np.testing.assert_allclose(found[True][0], found[False][0], rtol=1e-6)
+    for variable, of_all, of_some in zip(encoder.trainable_variables, found[False][1], found[True][1], strict=True):
+        scale = max(np.abs(of_all).max(), 1e-3)
+        np.testing.assert_allclose(of_some, of_all, atol=2e-5 * scale, err_msg=variable.path)
 
 
-def test_the_pooled_output_alone_takes_less_work(encoder):
+def test_some_outputs_are_rows_of_the_whole(encoder):
+    whole, some = encoder(make_inputs()), encoder(make_inputs(), output_positions=POSITIONS)
+    assert set(some) == set(whole)
+    np.testing.assert_allclose(some["pooled_output"], whole["pooled_output"], atol=1e-6)
+    for got, everything in (
+        (some["sequence_output"], whole["sequence_output"]),
+        (some["hidden_states"][-1], whole["hidden_states"][-1]),
+        (
+            tf.transpose(some["attention_scores"][-1], (0, 2, 1, 3)),
+            tf.transpose(whole["attention_scores"][-1], (0, 2, 1, 3)),
+        ),
+    ):
+        np.testing.assert_allclose(got, tf.gather(everything, POSITIONS, axis=1, batch_dims=1), atol=2e-6)
+    np.testing.assert_array_equal(some["hidden_states"][2], whole["hidden_states"][2])
+
+
+@pytest.mark.parametrize("asked", [{"pooled_only": True}, {"output_positions": POSITIONS[:, :1]}])
+def test_some_outputs_take_less_work(encoder, asked):
     """Of three blocks the last one does the work of its keys and values alone: it has two products of few rows less."""
-    inputs = {name: tf.constant(value) for name, value in make_inputs(batch=8).items()}
+    inputs = {name: tf.constant(value) for name, value in make_inputs().items()}
 
-    def operations(pooled_only):
-        function = tf.function(lambda: encoder(inputs, pooled_only=pooled_only)["pooled_output"], autograph=False)
+    def operations(asked):
+        function = tf.function(lambda: encoder(inputs, **asked)["pooled_output"], autograph=False)
         graph = function.get_concrete_function().graph
         return tf.compat.v1.profiler.profile(
             graph, options=tf.compat.v1.profiler.ProfileOptionBuilder(
@@ -100,7 +126,7 @@ def test_the_pooled_output_alone_takes_less_work(encoder):
             ).with_empty_output().build()
         ).total_float_ops  # fmt: skip
 
-    assert operations(True) < 0.8 * operations(False)
+    assert operations(asked) < 0.8 * operations({})
 
 
 def test_padding_does_not_change_real_positions(encoder):

@@ -71,6 +71,25 @@ def test_logits_are_float32_and_only_at_the_masked_positions(policy):
     assert (logits["next_sentence_logits"].shape, logits["next_sentence_logits"].dtype) == ((7, 2), tf.float32)
 
 
+def test_the_last_block_computes_what_the_heads_read_alone():
+    pretrainer, batch = make_pretrainer(), make_batch()
+    encoder, head = pretrainer.encoder, pretrainer.masked_lm_head
+
+    def whole():
+        encoded = encoder(batch)
+        logits = head(encoded["sequence_output"], batch["mask_positions"], encoder.embeddings.word_embeddings)
+        return {
+            "masked_lm_logits": logits,
+            "next_sentence_logits": pretrainer.next_sentence_head(encoded["pooled_output"]),
+        }
+
+    for name, logits in pretrainer(batch).items():
+        np.testing.assert_allclose(logits, whole()[name], atol=1e-5)
+    graph = tf.function(lambda: pretrainer(batch), autograph=False).get_concrete_function().graph
+    scores = [node.outputs[0].shape for node in graph.get_operations() if node.type == "Softmax"]
+    assert scores == [(7, 2, 11, 11), (7, 2, 4, 11)]  # of the second block three masked positions and the first
+
+
 def test_metrics_of_evaluate_by_value():
     pretrainer = make_pretrainer()
     for weight in pretrainer.next_sentence_head.weights:

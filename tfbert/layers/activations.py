@@ -8,8 +8,12 @@ from keras import ops
 from tfbert.errors import InputError
 
 if keras.backend.backend() == "tensorflow":
-    from tfbert.layers.tensorflow_kernels import gelu_erf, gelu_tanh
+    from tfbert.layers.tensorflow_kernels import gelu_erf, gelu_tanh, in_one_pass
 else:
+
+    def in_one_pass(function: Callable) -> Callable:
+        """Return `function`; other backends compile it with all around it."""
+        return function
 
     def gelu_erf(inputs):
         """Return x Φ(x), what transformers calls "gelu"."""

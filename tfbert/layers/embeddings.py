@@ -18,6 +18,13 @@ else:
         return ops.take(table, ids, axis=0)
 
 
+def rows_at(sequences, positions):
+    """Return rows `(batch, n, hidden)` of `sequences` `(batch, length, hidden)`, at int32 `positions` `(batch, n)`."""
+    batch, length, hidden = ops.shape(sequences)
+    places = positions + length * ops.arange(batch, dtype="int32")[:, None]
+    return ops.reshape(lookup(ops.reshape(sequences, (-1, hidden)), places), (-1, ops.shape(positions)[1], hidden))
+
+
 @keras.saving.register_keras_serializable(package="tfbert")
 class Embeddings(keras.layers.Layer):
     """E = dropout(LN(word[token] + position[0 … length−1] + segment[segment]))  (Devlin et al. 2019, section 3).

@@ -25,7 +25,7 @@ class EncoderBlock(keras.layers.Layer):
         attention_dropout_rate: of the attention probabilities, in [0, 1).
         initializer_stddev: of the truncated normal the kernels start from.
 
-    Inputs, outputs, `return_attention_scores` and `num_queries` as in `SelfAttention`.
+    Inputs, outputs, `return_attention_scores` and `queries` as in `SelfAttention`.
 
     Raises:
         InputError: an argument is out of range.
@@ -84,21 +84,20 @@ class EncoderBlock(keras.layers.Layer):
         ):
             layer.build((None, None, self.hidden_dim))
 
-    def call(self, inputs, padding_mask=None, training=None, return_attention_scores=False, num_queries=None):
+    def call(self, inputs, padding_mask=None, training=None, return_attention_scores=False, queries=None):
         """Return the block's output, and the attention probabilities where asked."""
         attended = self.attention(
             inputs,
             padding_mask=padding_mask,
             training=training,
             return_attention_scores=return_attention_scores,
-            num_queries=num_queries,
+            queries=queries,
         )
         if return_attention_scores:
             attended, probabilities = attended
-        if num_queries is not None:
-            inputs = inputs[:, :num_queries]
-        attended = self.attention_layer_norm(inputs + self.attention_dropout(attended, training=training))
-        transformed = self.output_dropout(self.feed_forward(attended), training=training)
+        asking = inputs if queries is None else queries
+        attended = self.attention_layer_norm(asking + self.attention_dropout(attended, training=training))
+        transformed = self.output_dropout(self.feed_forward(attended, training=training), training=training)
         outputs = self.output_layer_norm(attended + transformed)
         return (outputs, probabilities) if return_attention_scores else outputs
 
@@ -107,10 +106,10 @@ class EncoderBlock(keras.layers.Layer):
         return inputs_shape
 
     def compute_output_spec(
-        self, inputs, padding_mask=None, training=None, return_attention_scores=False, num_queries=None
+        self, inputs, padding_mask=None, training=None, return_attention_scores=False, queries=None
     ):
         """Return symbolic outputs, as many as `call` returns."""
-        return attention_output_spec(self, inputs, return_attention_scores, num_queries)
+        return attention_output_spec(self, inputs, return_attention_scores, queries)
 
     def get_config(self):
         """Return the constructor's arguments."""

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from tfbert.layers.activations import activation_function
+from tfbert.layers.activations import activation_function, in_one_pass
 from tfbert.layers.arguments import check_sizes
 from tfbert.layers.starting_values import StartingValues
 
@@ -52,11 +52,12 @@ class FeedForward(keras.layers.Layer):
         dense.build((None, inputs))
         return dense
 
-    def call(self, inputs):
+    def call(self, inputs, training=None):
         """Return the transformed inputs."""
+        activation = in_one_pass(self.activation_function) if training else self.activation_function
         _, length, _ = ops.shape(inputs)
         rows = ops.reshape(inputs, (-1, self.hidden_dim))
-        outputs = self.output_dense(self.activation_function(self.intermediate_dense(rows)))
+        outputs = self.output_dense(activation(self.intermediate_dense(rows)))
         return ops.reshape(outputs, (-1, length, self.hidden_dim))
 
     def compute_output_shape(self, input_shape):

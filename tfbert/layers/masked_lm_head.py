@@ -5,7 +5,7 @@ from keras import ops
 
 from tfbert.layers.activations import activation_function
 from tfbert.layers.arguments import check_sizes
-from tfbert.layers.embeddings import lookup
+from tfbert.layers.embeddings import rows_at
 from tfbert.layers.layer_norm import LayerNorm
 from tfbert.layers.self_attention import matmul_transposed
 from tfbert.layers.starting_values import StartingValues
@@ -27,7 +27,8 @@ class MaskedLMHead(keras.layers.Layer):
 
     Inputs `sequence_output` `(batch, length, hidden)`, `mask_positions` int32 `(batch, masks)`, each in 0 … length−1,
     and `word_embeddings` `(vocabulary, hidden)`; output `(batch, masks, vocabulary)`, float32 under every policy: the
-    product is taken in the compute dtype, the bias added in float32.
+    product is taken in the compute dtype, the bias added in float32. `mask_positions` is None where the sequence output
+    is that of the masked positions alone, `(batch, masks, hidden)`.
 
     Raises:
         InputError: an argument is out of range.
@@ -65,18 +66,17 @@ class MaskedLMHead(keras.layers.Layer):
 
     def call(self, sequence_output, mask_positions, word_embeddings):
         """Return the logits."""
-        batch, length, _ = ops.shape(sequence_output)
-        masks = ops.shape(mask_positions)[1]
-        places = ops.reshape(mask_positions + length * ops.arange(batch, dtype="int32")[:, None], (-1,))
-        masked = lookup(ops.reshape(sequence_output, (-1, self.hidden_dim)), places)
-        transformed = self.layer_norm(self._activation_function(self.dense(masked)))
+        masked = sequence_output if mask_positions is None else rows_at(sequence_output, mask_positions)
+        rows = ops.reshape(masked, (-1, self.hidden_dim))
+        transformed = self.layer_norm(self._activation_function(self.dense(rows)))
         logits = matmul_transposed(transformed, ops.cast(word_embeddings, self.compute_dtype))
         logits = ops.cast(logits, "float32") + ops.convert_to_tensor(self.bias)
-        return ops.reshape(logits, (-1, masks, self.vocabulary_size))
+        return ops.reshape(logits, (-1, ops.shape(masked)[1], self.vocabulary_size))
 
     def compute_output_spec(self, sequence_output, mask_positions, word_embeddings):
         """Return the spec of the logits."""
-        return keras.KerasTensor((*mask_positions.shape, self.vocabulary_size), "float32")
+        masked = sequence_output if mask_positions is None else mask_positions
+        return keras.KerasTensor((*masked.shape[:2], self.vocabulary_size), "float32")
 
     def get_config(self):
         """Return the constructor's arguments."""

@@ -52,8 +52,8 @@ class SelfAttention(keras.layers.Layer):
 
     Inputs `(batch, length, hidden)` and `padding_mask`, integer or boolean `(batch, length)`, 1 = real, or None for no
     padding. Output `(batch, length, hidden)`; with `return_attention_scores` a pair of it and A before dropout, float32
-    `(batch, heads, length, length)`. With `num_queries` only the first so many positions ask, and only they have rows
-    in the output and in A.
+    `(batch, heads, length, length)`. With `queries` `(batch, n, hidden)`, those rows of the inputs whose output is
+    wanted, only they ask: the output is `(batch, n, hidden)`, A `(batch, heads, n, length)`.
 
     Raises:
         InputError: an argument is out of range.
@@ -91,13 +91,13 @@ class SelfAttention(keras.layers.Layer):
         dense.build((None, self.hidden_dim))
         return dense
 
-    def call(self, inputs, padding_mask=None, training=None, return_attention_scores=False, num_queries=None):
+    def call(self, inputs, padding_mask=None, training=None, return_attention_scores=False, queries=None):
         """Return the attended values, and the probabilities where asked."""
-        if num_queries is None:
+        if queries is None:
             joint = self.query_key_value(ops.reshape(inputs, (-1, self.hidden_dim)))
             query, key, value = self._by_head(joint, inputs, 3)
         else:
-            query, key, value = self._some_queries(inputs, num_queries)
+            query, key, value = self._some_queries(inputs, queries)
         units = self.hidden_dim // self.num_heads
         # Scaling the query touches fewer numbers than scaling the scores.
         query = query * ops.cast(1 / math.sqrt(units), query.dtype)
@@ -119,23 +119,23 @@ class SelfAttention(keras.layers.Layer):
         shape = (-1, ops.shape(inputs)[1], parts, self.num_heads, self.hidden_dim // self.num_heads)
         return ops.unstack(ops.transpose(ops.reshape(joint, shape), (2, 0, 3, 1, 4)), parts)
 
-    def _some_queries(self, inputs, num_queries: int):
-        """Return the queries of the first positions, and the keys and values of all, by head."""
+    def _some_queries(self, inputs, queries):
+        """Return what `queries` ask, and the keys and values of all, by head."""
         kernel, bias = (ops.convert_to_tensor(each) for each in self.query_key_value.weights)
-        first, hidden = inputs[:, :num_queries], self.hidden_dim
-        asking = ops.matmul(ops.reshape(first, (-1, hidden)), kernel[:, :hidden]) + bias[:hidden]
+        hidden = self.hidden_dim
+        asking = ops.matmul(ops.reshape(queries, (-1, hidden)), kernel[:, :hidden]) + bias[:hidden]
         asked = ops.matmul(ops.reshape(inputs, (-1, hidden)), kernel[:, hidden:]) + bias[hidden:]
-        return *self._by_head(asking, first, 1), *self._by_head(asked, inputs, 2)
+        return *self._by_head(asking, queries, 1), *self._by_head(asked, inputs, 2)
 
     def compute_output_shape(self, inputs_shape, padding_mask_shape=None):
         """Return the shape of the inputs."""
         return inputs_shape
 
     def compute_output_spec(
-        self, inputs, padding_mask=None, training=None, return_attention_scores=False, num_queries=None
+        self, inputs, padding_mask=None, training=None, return_attention_scores=False, queries=None
     ):
         """Return symbolic outputs, as many as `call` returns."""
-        return attention_output_spec(self, inputs, return_attention_scores, num_queries)
+        return attention_output_spec(self, inputs, return_attention_scores, queries)
 
     def get_config(self):
         """Return the constructor's arguments."""
@@ -148,10 +148,10 @@ class SelfAttention(keras.layers.Layer):
         }
 
 
-def attention_output_spec(layer, inputs, return_attention_scores, num_queries):
+def attention_output_spec(layer, inputs, return_attention_scores, queries):
     """Return the symbolic outputs of a layer with `num_heads` that keeps its inputs' width, and its scores if asked."""
     batch, length, hidden = inputs.shape
-    rows = num_queries or length
+    rows = length if queries is None else queries.shape[1]
     outputs = keras.KerasTensor((batch, rows, hidden), dtype=layer.compute_dtype)
     if not return_attention_scores:
         return outputs

@@ -3,7 +3,9 @@
 Used by the layers on the TensorFlow backend only. The gradients are tested against TensorFlow's own in float64.
 """
 
+import functools
 import math
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -75,6 +77,40 @@ def gelu_tanh(inputs: tf.Tensor):
         return upstream * (gate + slope * (linear + 3 * cubic * square))
 
     return inputs * gate, gradient
+
+
+_COMPILED_FROM = 2**19  # elements; fewer take less time than XLA needs to begin
+
+
+def in_one_pass(function: Callable) -> Callable:
+    """Return `function`, which goes element by element, as one pass over memory, and its gradient as another.
+
+    XLA makes it one, and keeps nothing but the inputs for the gradient. It compiles for a quarter of a second for each
+    shape, so only shapes that are known while a step is traced are compiled, such as those of pre-training; where the
+    lengths of rows vary, and where operations run one by one, `function` is called as it is.
+    """
+    forward, gradient = _compiled(function)
+
+    @tf.custom_gradient
+    def compiled(inputs):
+        return forward(inputs), lambda upstream: gradient(inputs, upstream)
+
+    def call(inputs: tf.Tensor) -> tf.Tensor:
+        known = inputs.shape.is_fully_defined() and not tf.executing_eagerly()
+        return compiled(inputs) if known and inputs.shape.num_elements() >= _COMPILED_FROM else function(inputs)
+
+    return call
+
+
+@functools.cache
+def _compiled(function: Callable) -> tuple[Callable, Callable]:
+    def gradient(inputs, upstream):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = function(inputs)
+        return tape.gradient(outputs, inputs, upstream)
+
+    return tuple(tf.function(each, jit_compile=True, autograph=False) for each in (function, gradient))
 
 
 def matmul_transposed(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:

@@ -3,10 +3,12 @@
 from typing import Any
 
 import keras
+from keras import ops
 
 from tfbert.config import BertConfig
 from tfbert.errors import InputError
 from tfbert.layers import Embeddings, EncoderBlock, Pooler
+from tfbert.layers.embeddings import rows_at
 from tfbert.layers.recomputation import recomputed
 from tfbert.models.base import BertModel
 
@@ -29,13 +31,16 @@ class BertEncoder(BertModel):
         `pooled_output` `(batch, hidden)`;
         `hidden_states`, L + 1 of `(batch, length, hidden)`, on request;
         `attention_scores`, L of float32 `(batch, heads, length, length)`, on request: the probabilities before dropout.
-    Called with `pooled_only=True`, a dict of `pooled_output` alone: the last block then computes the first position
-    alone, which is all that the pooler sees, and saves most of its work.
+
+    The last block saves most of its work where few of its rows are wanted. Called with `output_positions`, int32
+    `(batch, n)`, it computes these and the first, which the pooler sees: `sequence_output`, the last of `hidden_states`
+    and the rows of the last `attention_scores` are those of the n positions, in their order. Called with
+    `pooled_only=True` it computes the first alone, and `sequence_output` is left out.
 
     Attributes:
-        gradient_checkpointing: False; set to True before training, each block keeps its input alone for the backward
-            pass and computes the rest once more there (Chen et al. 2016): the same gradients for a third more work and
-            a fraction of the memory. It is no part of the saved model.
+        gradient_checkpointing: False; set to True before training, each block but the last, whose rest is wanted at
+            once, keeps its input alone for the backward pass and computes the rest once more there (Chen et al. 2016):
+            the same gradients for a third more work and a fraction of the memory. It is no part of the saved model.
 
     Raises:
         TypeError: `config` is not a BertConfig.
@@ -99,26 +104,33 @@ class BertEncoder(BertModel):
             block.build((None, None, self.config.hidden_dim))
         self.pooler.build((None, None, self.config.hidden_dim))
 
-    def call(self, inputs, training=None, pooled_only=False):
+    def call(self, inputs, training=None, pooled_only=False, output_positions=None):
         """Return the encoder's outputs."""
+        some_rows = pooled_only or output_positions is not None
         hidden = self.embeddings(inputs["token_ids"], inputs["segment_ids"], training=training)
         hidden_states, attention_scores = [hidden], []
         for block in self.blocks:
-            call = recomputed(block) if self.gradient_checkpointing and training else block
+            last = block is self.blocks[-1]
+            call = recomputed(block) if self.gradient_checkpointing and training and not last else block
             hidden = call(
                 hidden,
                 padding_mask=inputs["padding_mask"],
                 training=training,
                 return_attention_scores=self.return_attention_scores,
-                num_queries=1 if pooled_only and block is self.blocks[-1] else None,
+                queries=_wanted_rows(hidden, output_positions) if last and some_rows else None,
             )
             if self.return_attention_scores:
                 hidden, probabilities = hidden
                 attention_scores.append(probabilities)
             hidden_states.append(hidden)
+        pooled_output = self.pooler(hidden)
         if pooled_only:
-            return {"pooled_output": self.pooler(hidden)}
-        outputs = {"sequence_output": hidden, "pooled_output": self.pooler(hidden)}
+            return {"pooled_output": pooled_output}
+        if some_rows:
+            # The first is the pooler's.
+            hidden = hidden_states[-1] = hidden[:, 1:]
+            attention_scores[-1:] = [probabilities[:, :, 1:] for probabilities in attention_scores[-1:]]
+        outputs = {"sequence_output": hidden, "pooled_output": pooled_output}
         if self.return_hidden_states:
             outputs["hidden_states"] = hidden_states
         if self.return_attention_scores:
@@ -163,3 +175,9 @@ class BertEncoder(BertModel):
         encoder = cls(BertConfig.from_dict(config.pop("config")), **config)
         encoder.freeze(**frozen)
         return encoder
+
+
+def _wanted_rows(hidden, positions):
+    """Return the first row of each sequence, and those at `positions`, `(batch, n)` or None, after it."""
+    first = hidden[:, :1]
+    return first if positions is None else ops.concatenate([first, rows_at(hidden, positions)], axis=1)
