@@ -121,10 +121,13 @@ class SelfAttention(keras.layers.Layer):
 
     def _some_queries(self, inputs, queries):
         """Return what `queries` ask, and the keys and values of all, by head."""
-        kernel, bias = (ops.convert_to_tensor(each) for each in self.query_key_value.weights)
-        hidden = self.hidden_dim
-        asking = ops.matmul(ops.reshape(queries, (-1, hidden)), kernel[:, :hidden]) + bias[:hidden]
-        asked = ops.matmul(ops.reshape(inputs, (-1, hidden)), kernel[:, hidden:]) + bias[hidden:]
+        weights = (ops.convert_to_tensor(each) for each in self.query_key_value.weights)
+        # Not two slices: the gradient of each would be a pass over the whole, and their sum a third.
+        kernels, biases = (ops.split(each, [self.hidden_dim], axis=-1) for each in weights)
+        asking, asked = (
+            ops.matmul(ops.reshape(rows, (-1, self.hidden_dim)), kernel) + bias
+            for rows, kernel, bias in zip((queries, inputs), kernels, biases, strict=True)
+        )
         return *self._by_head(asking, queries, 1), *self._by_head(asked, inputs, 2)
 
     def compute_output_shape(self, inputs_shape, padding_mask_shape=None):

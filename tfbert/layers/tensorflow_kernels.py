@@ -95,11 +95,12 @@ def in_one_pass(function: Callable) -> Callable:
     def compiled(inputs):
         return forward(inputs), lambda upstream: gradient(inputs, upstream)
 
-    def call(inputs: tf.Tensor) -> tf.Tensor:
-        known = inputs.shape.is_fully_defined() and not tf.executing_eagerly()
-        return compiled(inputs) if known and inputs.shape.num_elements() >= _COMPILED_FROM else function(inputs)
+    return lambda inputs: compiled(inputs) if _worth_compiling(inputs) else function(inputs)
 
-    return call
+
+def _worth_compiling(inputs: tf.Tensor) -> bool:
+    known = inputs.shape.is_fully_defined() and not tf.executing_eagerly()
+    return known and inputs.shape.num_elements() >= _COMPILED_FROM
 
 
 @functools.cache
@@ -111,6 +112,12 @@ def _compiled(function: Callable) -> tuple[Callable, Callable]:
         return tape.gradient(outputs, inputs, upstream)
 
     return tuple(tf.function(each, jit_compile=True, autograph=False) for each in (function, gradient))
+
+
+def _fused(function: Callable) -> Callable:
+    """Return `function`, of tensors the first of which is large, as one pass where `in_one_pass` would make it one."""
+    compiled = tf.function(function, jit_compile=True, autograph=False)
+    return lambda first, *others: (compiled if _worth_compiling(first) else function)(first, *others)
 
 
 def matmul_transposed(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
@@ -157,6 +164,18 @@ def _kept(shape: tf.Tensor, threshold: int, seed: tf.Tensor) -> tf.Tensor:
     return tf.reshape(tf.reshape(kept, [-1])[:size], shape)
 
 
+@_fused
+def _dropped(probabilities, kept):
+    return probabilities * tf.cast(kept, probabilities.dtype)
+
+
+@_fused
+def _scores_gradient(weights_gradient, probabilities, along, kept=None):
+    if kept is not None:
+        weights_gradient = weights_gradient * tf.cast(kept, weights_gradient.dtype)
+    return probabilities * (weights_gradient - along)
+
+
 def attend(query, key, value, adder, dropout_rate: float = 0.0, seed_generator=None) -> tf.Tensor:
     """Return dropout(softmax(query · keyᵀ + adder)) · value over the last two axes.
 
@@ -171,23 +190,29 @@ def attend(query, key, value, adder, dropout_rate: float = 0.0, seed_generator=N
     @tf.custom_gradient
     def product(query, key, value):
         probabilities = tf.nn.softmax(tf.cast(matmul_transposed(query, key), adder.dtype) + adder)
-        weights = tf.cast(probabilities, value.dtype)
-        if threshold:
-            weights *= tf.cast(_kept(tf.shape(weights), threshold, seed), value.dtype)
+        kept = _kept(tf.shape(probabilities), threshold, seed) if threshold else None
+
+        def weights():
+            weights = probabilities if kept is None else _dropped(probabilities, kept)
+            return tf.cast(weights, value.dtype)
+
         # The factor of what is kept goes where there are fewer numbers.
-        outputs = tf.matmul(weights, value) * factor if threshold else tf.matmul(weights, value)
+        outputs = tf.matmul(weights(), value) * factor if threshold else tf.matmul(weights(), value)
 
         def gradient(upstream):
             along = tf.cast(upstream, adder.dtype) * tf.cast(outputs, adder.dtype)
             along = tf.reduce_sum(along, axis=-1, keepdims=True)
             upstream = upstream * factor if threshold else upstream
             weights_gradient = tf.cast(matmul_transposed(upstream, value), adder.dtype)
-            scores_gradient = weights_gradient * tf.cast(weights, adder.dtype) - probabilities * along
-            scores_gradient = tf.cast(scores_gradient, query.dtype)
+            dropped = () if kept is None else (kept,)
+            scores_gradient = tf.cast(_scores_gradient(weights_gradient, probabilities, along, *dropped), query.dtype)
+            # Computed once more, since what is kept takes a quarter of it; not before it is wanted.
+            with tf.control_dependencies([upstream]):
+                weights_again = weights()
             return (
                 tf.matmul(scores_gradient, key),
                 tf.matmul(scores_gradient, query, transpose_a=True),
-                tf.matmul(weights, upstream, transpose_a=True),
+                tf.matmul(weights_again, upstream, transpose_a=True),
             )
 
         return outputs, gradient
