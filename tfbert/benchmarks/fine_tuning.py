@@ -42,7 +42,7 @@ def write(folder: Path, setup: Setup) -> dict[str, Work]:
     lengths = encoded["padding_mask"].numpy().sum(axis=-1)
     real = encoded["padding_mask"].numpy().astype(bool)
     np.savez(folder / "rows.npz", ids=encoded["token_ids"].numpy()[real], lengths=lengths, labels=reviews.labels[rows])
-    flops = (1 + BACKWARD) * encoder_flops(classifier.encoder.config, lengths)
+    flops = (1 + BACKWARD) * encoder_flops(classifier.encoder.config, lengths, 1)
     return {CASE: Work("epoch", 1, int(lengths.sum()), "tokens", flops)}
 
 

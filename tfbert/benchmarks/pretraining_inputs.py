@@ -34,7 +34,8 @@ def write(folder: Path, setup: Setup) -> dict[str, Work]:
     lengths = np.concatenate([batch["padding_mask"].numpy().sum(axis=-1) for batch in batches])
     masks = sum(float(batch["mask_weights"].numpy().sum()) for batch in batches) / len(batches)
     config = pretrainer_of(setup).encoder.config
-    forward = encoder_flops(config, lengths) / len(batches) + masked_lm_flops(config, round(masks))
+    outputs = 1 + round(masks * len(batches) / len(lengths))
+    forward = encoder_flops(config, lengths, outputs) / len(batches) + masked_lm_flops(config, round(masks))
     tokens = int(lengths.sum()) // len(batches)
     return {
         _CASES[0]: Work("batch", 1, tokens, "tokens"),

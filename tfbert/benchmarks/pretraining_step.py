@@ -47,7 +47,9 @@ def write(folder: Path, setup: Setup) -> dict[str, Work]:
     }
     int32 = {name: each.astype(np.int32) for name, each in batch.items()}
     np.savez(folder / "batch.npz", **int32)  # type: ignore[arg-type]
-    forward = encoder_flops(config, [setup.length] * setup.rows) + masked_lm_flops(config, setup.rows * _MASKS)
+    forward = encoder_flops(config, [setup.length] * setup.rows, 1 + _MASKS) + masked_lm_flops(
+        config, setup.rows * _MASKS
+    )
     return {CASE: Work("step", 1, setup.rows * setup.length, "tokens", (1 + BACKWARD) * forward)}
 
 

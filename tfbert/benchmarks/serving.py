@@ -52,7 +52,7 @@ def write(folder: Path, setup: Setup) -> dict[str, Work]:
     found = {}
     for case, asked in requests.items():
         flat = [text for request in asked for text in request]
-        flops = encoder_flops(config, token_lengths(tokenizer, flat, max_length))
+        flops = encoder_flops(config, token_lengths(tokenizer, flat, max_length), 1)
         found[case] = Work("request", len(asked), len(flat), "reviews", flops)
     return found
 

@@ -8,13 +8,27 @@ BACKWARD = 2
 """What the gradients need, in forward passes: one product for the inputs and one for the weights."""
 
 
-def encoder_flops(config: BertConfig, lengths: Iterable[int]) -> float:
-    """Return what the blocks and the pooler need for rows of so many real tokens, forward alone."""
+def encoder_flops(config: BertConfig, lengths: Iterable[int], outputs: int) -> float:
+    """Return what the blocks and the pooler need for rows of so many real tokens, forward alone.
+
+    Args:
+        config: the sizes.
+        lengths: of the rows.
+        outputs: the positions of each row whose output is read: the last block owes the others keys and values alone.
+    """
     hidden, between = config.hidden_dim, config.intermediate_dim
-    # Of a token: query, key, value and output, and the feed-forward layer; then its scores and its sum over the values.
-    products = 2 * (4 * hidden * hidden + 2 * hidden * between)
+    keys_and_values = 2 * 2 * hidden * hidden
+    # Query and output, and the feed-forward layer.
+    others = 2 * (2 * hidden * hidden + 2 * hidden * between)
+
+    def block(length: int, asking: int) -> int:
+        return length * keys_and_values + asking * (others + 4 * hidden * length)
+
     return float(
-        sum(config.num_layers * length * (products + 4 * hidden * length) + 2 * hidden * hidden for length in lengths)
+        sum(
+            (config.num_layers - 1) * block(length, length) + block(length, outputs) + 2 * hidden * hidden
+            for length in lengths
+        )
     )
 
 
