@@ -72,7 +72,7 @@ def test_all_get_the_same_threads(tmp_path):
 def test_a_peer_that_is_not_installed(tmp_path, monkeypatch):
     from toy_tasks import toy
 
-    for name in ("far", "not_a_number", "misshapen", "silent", "dying", "loud"):
+    for name in ("far", "not_a_number", "misshapen", "silent", "dying", "killed", "wasteful", "loud"):
         monkeypatch.delitem(toy.SYSTEMS, name)
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
@@ -104,6 +104,16 @@ def test_a_system_that_dies_says_why(tmp_path):
     with pytest.raises(InputError, match="dying ended before its answer: no more of this"):
         hold(TASK, SETUP, tmp_path, rounds=1, peers=["dying"])
     assert not timed(tmp_path)
+
+
+def test_a_system_that_is_killed_while_it_is_built_is_told_so(tmp_path):
+    with pytest.raises(InputError, match=r"killed ended before its answer: it was killed.*--peers"):
+        hold(TASK, SETUP, tmp_path, rounds=1, peers=["killed"])
+
+
+def test_what_is_compared_is_no_part_of_the_memory(tmp_path):
+    found = hold(TASK, SETUP, tmp_path, rounds=1, peers=["wasteful"])
+    assert found.cases[0].timings["wasteful"].peak_bytes < 300e6
 
 
 def test_a_system_that_is_killed_is_told_so(tmp_path):

@@ -5,7 +5,6 @@ sign, times the rate, and where a gradient is nearly zero its sign is an acciden
 Keras takes the norm of the segments' gradient before the rows that occur twice are summed, and clips by another factor.
 """
 
-import gc
 import math
 from collections.abc import Callable
 
@@ -88,21 +87,10 @@ def torch_weights(model) -> dict[str, np.ndarray]:
     }
 
 
-def compared_step(make: Callable[[], tuple], weights_of: Callable, part: str) -> dict[str, np.ndarray]:
-    """Return the loss of one step, and by how much it changes each weight, as outputs of `part`.
-
-    `make` returns a model and a function that does a step of it and returns the loss; both are gone afterwards, and no
-    part of a later peak of memory.
-    """
-
-    def outputs():
-        model, step = make()
-        before, loss, after = weights_of(model), step(), weights_of(model)
-        return {f"{part}/loss": np.array([loss]), **{f"{part}/{name}": after[name] - before[name] for name in before}}
-
-    found = outputs()
-    gc.collect()
-    return found
+def compared_step(weights_of: Callable, part: str, model, step: Callable[[], float]) -> dict[str, np.ndarray]:
+    """Return the loss of one step of `model`, and by how much it changes each weight, as outputs of `part`."""
+    before, loss, after = weights_of(model), step(), weights_of(model)
+    return {f"{part}/loss": np.array([loss]), **{f"{part}/{name}": after[name] - before[name] for name in before}}
 
 
 def _rate(compared: bool) -> float:

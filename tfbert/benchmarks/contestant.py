@@ -1,6 +1,6 @@
 """One system doing one task, in a process of its own: `python -m tfbert.benchmarks.contestant TASK SYSTEM FOLDER`.
 
-It builds the system from FOLDER, writes FOLDER/outputs-SYSTEM.npz and answers a line of JSON: its versions, or the
+It writes FOLDER/outputs-SYSTEM.npz, builds the system from FOLDER and answers a line of JSON: its versions, or the
 packages that are missing. Then it reads lines `CASE ITERATIONS` and answers each with wall and CPU seconds of all
 iterations together, the processes that it started included, and the most memory that it held meanwhile, in bytes. It
 ends with its input.
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfbert.benchmarks.task import Setup, System, task_named
+from tfbert.benchmarks.task import Built, Setup, System, task_named
 from tfbert.cli import import_tensorflow
 from tfbert.memory_allocation import give_back_freed_memory, keep_freed_memory
 
@@ -37,7 +37,8 @@ def main(task: str, name: str, folder: Path) -> None:
         answers.write(json.dumps(fields) + "\n")
         answers.flush()
 
-    system: System = task_named(task).SYSTEMS[name]
+    systems = task_named(task).SYSTEMS
+    system: System = systems[name]
     missing = [package for package in system.packages if importlib.util.find_spec(package) is None]
     if missing:
         answer(missing=missing)
@@ -45,6 +46,39 @@ def main(task: str, name: str, folder: Path) -> None:
     setup = Setup.read(folder)
     if setup.precision not in system.precisions:
         setup = dataclasses.replace(setup, precision=system.precisions[0])
+    if len(systems) > 1:
+        # What is compared is no part of the memory that the cases hold, and TensorFlow keeps the variables of a model
+        # that was trained until its process ends (github.com/tensorflow/tensorflow/issues/62854).
+        _in_a_process_of_its_own(lambda: _write_outputs(_build(system, folder, setup), folder / f"outputs-{name}.npz"))
+    built = _build(system, folder, setup)
+    gc.collect()
+    give_back_freed_memory()
+    answer(versions={package: version(package.replace("_", "-")) for package in system.packages})
+    for line in sys.stdin:
+        case, iterations = line.rsplit(maxsplit=1)
+        _forget_peak_memory()
+        wall, cpu = timed(built.cases[case], int(iterations))
+        answer(wall=wall, cpu=cpu, peak_bytes=_peak_memory())
+
+
+def _in_a_process_of_its_own(function: Callable[[], None]) -> None:
+    """Do it in a fork, and end as that did if it failed. Libraries that start threads must not be loaded yet."""
+    child = os.fork()
+    if not child:
+        function()
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        os.kill(os.getpid(), os.WTERMSIG(status))
+    if status:
+        os._exit(os.WEXITSTATUS(status))
+
+
+def _write_outputs(built: Built, path: Path) -> None:
+    np.savez(path, **built.outputs())  # type: ignore[arg-type]
+
+
+def _build(system: System, folder: Path, setup: Setup) -> Built:
     # For all alike; tfbert's recipes do so by themselves.
     keep_freed_memory()
     if "tensorflow" in system.packages:
@@ -57,17 +91,7 @@ def main(task: str, name: str, folder: Path) -> None:
         import torch
 
         torch.set_num_threads(setup.threads)
-    built = system.build(folder, setup)
-    np.savez(folder / f"outputs-{name}.npz", **built.outputs)  # type: ignore[arg-type]
-    # What it took to build and to compare is not what the cases hold.
-    gc.collect()
-    give_back_freed_memory()
-    answer(versions={package: version(package.replace("_", "-")) for package in system.packages})
-    for line in sys.stdin:
-        case, iterations = line.rsplit(maxsplit=1)
-        _forget_peak_memory()
-        wall, cpu = timed(built.cases[case], int(iterations))
-        answer(wall=wall, cpu=cpu, peak_bytes=_peak_memory())
+    return system.build(folder, setup)
 
 
 def timed(iteration: Callable[[], tuple[float, float] | None], count: int) -> tuple[float, float]:

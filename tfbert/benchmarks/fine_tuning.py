@@ -84,9 +84,11 @@ def _tfbert(folder: Path, setup: Setup) -> Built:
     def first_batch():
         return training(0.0, rows[:_BATCH], labels[:_BATCH], 1)
 
-    outputs = adamw.compared_step(first_batch, adamw.our_weights, "step")
+    def outputs():
+        return adamw.compared_step(adamw.our_weights, "step", *first_batch())
+
     _, epoch = training(_DROPOUT_RATE, rows, labels, _EPOCHS)
-    return Built(outputs, {CASE: answerless(epoch)})
+    return Built({CASE: answerless(epoch)}, outputs)
 
 
 def _torch(folder: Path, setup: Setup) -> Built:
@@ -130,7 +132,9 @@ def _torch(folder: Path, setup: Setup) -> Built:
         model, step = training(0.0)
         return model, lambda: step(list(range(min(_BATCH, len(rows)))))
 
-    outputs = adamw.compared_step(first_batch, adamw.torch_weights, "step")
+    def outputs():
+        return adamw.compared_step(adamw.torch_weights, "step", *first_batch())
+
     _, step = training(_DROPOUT_RATE)
     lengths = [len(ids) for ids in rows]
 
@@ -139,7 +143,7 @@ def _torch(folder: Path, setup: Setup) -> Built:
         for start in range(0, len(order), _BATCH):
             step(order[start : start + _BATCH])
 
-    return Built(outputs, {CASE: epoch})
+    return Built({CASE: epoch}, outputs)
 
 
 SYSTEMS = {

@@ -5,7 +5,6 @@ does that much less. Keras's models count accuracies on the way, torch's do not.
 """
 
 import contextlib
-import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,11 +82,13 @@ def _tfbert(folder: Path, setup: Setup) -> Built:
         model.compile(adamw.ours(compared=rate == 0))
         return model, _keras_stepping(model, batch)
 
-    # Without next sentences as well, for those who know none.
-    outputs: dict[str, np.ndarray] = {}
-    for part, weight in (("both", 1.0), ("masked_lm", 0.0)):
-        outputs |= adamw.compared_step(functools.partial(stepping, 0.0, weight), adamw.our_weights, part)
-    return Built(outputs, {CASE: answerless(stepping(_DROPOUT_RATE)[1])})
+    def outputs():
+        # Without next sentences as well, for those who know none.
+        return adamw.compared_step(adamw.our_weights, "both", *stepping(0.0)) | adamw.compared_step(
+            adamw.our_weights, "masked_lm", *stepping(0.0, next_sentence_weight=0.0)
+        )
+
+    return Built({CASE: answerless(stepping(_DROPOUT_RATE)[1])}, outputs)
 
 
 def _keras_hub(folder: Path, setup: Setup) -> Built:
@@ -123,8 +124,10 @@ def _keras_hub(folder: Path, setup: Setup) -> Built:
         )
         return backbone, _keras_stepping(model, data)
 
-    outputs = adamw.compared_step(functools.partial(stepping, 0.0), _keras_hub_weights, "masked_lm")
-    return Built(outputs, {CASE: answerless(stepping(_DROPOUT_RATE)[1])})
+    def outputs():
+        return adamw.compared_step(_keras_hub_weights, "masked_lm", *stepping(0.0))
+
+    return Built({CASE: answerless(stepping(_DROPOUT_RATE)[1])}, outputs)
 
 
 def _keras_hub_weights(backbone) -> dict[str, np.ndarray]:
@@ -175,8 +178,10 @@ def _torch(folder: Path, setup: Setup, *, compiled: bool) -> Built:
 
         return model, step
 
-    outputs = adamw.compared_step(functools.partial(stepping, 0.0), adamw.torch_weights, "both")
-    return Built(outputs, {CASE: answerless(stepping(_DROPOUT_RATE)[1])})
+    def outputs():
+        return adamw.compared_step(adamw.torch_weights, "both", *stepping(0.0))
+
+    return Built({CASE: answerless(stepping(_DROPOUT_RATE)[1])}, outputs)
 
 
 def _torch_eager(folder: Path, setup: Setup) -> Built:

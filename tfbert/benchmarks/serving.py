@@ -85,10 +85,11 @@ def _evenly(rows: Sequence | np.ndarray, count: int) -> list:
 
 def _built(folder: Path, answer: Callable[[list[str]], np.ndarray]) -> Built:
     requests = read_json(folder / "requests.json")
-    return Built(
-        {case: np.concatenate([answer(texts) for texts in asked]) for case, asked in requests.items()},
-        asking(answer, requests),
-    )
+
+    def outputs():
+        return {case: np.concatenate([answer(texts) for texts in asked]) for case, asked in requests.items()}
+
+    return Built(asking(answer, requests), outputs)
 
 
 def _tfbert(folder: Path, setup: Setup) -> Built:

@@ -93,13 +93,13 @@ class Built:
     """A system that is ready.
 
     Args:
-        outputs: what it gives for the same work as the others, by name.
         cases: by name, a function that does one iteration. It returns nothing; or the wall and CPU seconds, where what
             is to be timed is only part of what it does.
+        outputs: returns what it gives for the same work as the others, by name; called in a process of its own.
     """
 
-    outputs: Mapping[str, np.ndarray]
     cases: Mapping[str, Callable[[], tuple[float, float] | None]]
+    outputs: Callable[[], Mapping[str, np.ndarray]] = dict
 
 
 @dataclasses.dataclass(frozen=True)

@@ -47,11 +47,12 @@ def differences(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> d
 def _built(folder: Path, tokenize: Callable[[list[str]], Any], ids_of: Callable[[Any], Ids]) -> Built:
     """`tokenize` is timed; `ids_of` makes lists of what it gives, for the comparison."""
     requests = read_json(folder / "texts.json")
-    rows = [ids for texts in requests[_CASES[0]] for ids in ids_of(tokenize(texts))]
-    return Built(
-        {"ids": np.concatenate(rows).astype(np.int64), "lengths": np.array([len(ids) for ids in rows])},
-        asking(tokenize, requests),
-    )
+
+    def outputs():
+        rows = [ids for texts in requests[_CASES[0]] for ids in ids_of(tokenize(texts))]
+        return {"ids": np.concatenate(rows).astype(np.int64), "lengths": np.array([len(ids) for ids in rows])}
+
+    return Built(asking(tokenize, requests), outputs)
 
 
 def _tfbert(folder: Path, setup: Setup) -> Built:

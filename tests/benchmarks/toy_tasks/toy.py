@@ -1,6 +1,7 @@
 """A task for tests: the systems differ in what they answer."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 from tfbert.benchmarks.task import Built, System, Work
 
 TOLERANCES = {"float32": 0.01}
+KEPT: list[np.ndarray] = []
 
 
 def write(folder, setup):
@@ -23,11 +25,9 @@ def built(value, others=None):
                 file.write(f"{value}\n")
 
         threads = [os.environ["OMP_NUM_THREADS"], os.environ["RAYON_NUM_THREADS"], setup.threads]
-        outputs = {
-            "value": np.full(4, float((folder / "value").read_text()) * value),
-            "threads": np.array(threads, float),
-        }
-        return Built(outputs | (others or {}), {"a first case": iteration, "a second": lambda: (0.5, 0.25)})
+        values = np.full(4, float((folder / "value").read_text()) * value)
+        outputs = {"value": values, "threads": np.array(threads, float)} | (others or {})
+        return Built({"a first case": iteration, "a second": lambda: (0.5, 0.25)}, lambda: outputs)
 
     return build
 
@@ -35,6 +35,21 @@ def built(value, others=None):
 def dying(folder, setup):
     print("one line")
     sys.exit("no more of this")
+
+
+def killed(folder, setup):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def wasteful(folder, setup):
+    """What it computed for its outputs stays with its process."""
+    modest = built(1.0)(folder, setup)
+
+    def outputs():
+        KEPT.append(np.ones(50_000_000))
+        return modest.outputs()
+
+    return Built(modest.cases, outputs)
 
 
 def loud(folder, setup):
@@ -49,8 +64,10 @@ SYSTEMS = {
     "far": System(built(1.1), ()),
     "not_a_number": System(built(float("nan")), ()),
     "misshapen": System(built(1.0, {"value": np.ones(3)}), ()),
-    "silent": System(lambda folder, setup: Built({}, {}), ()),
+    "silent": System(lambda folder, setup: Built({}), ()),
     "dying": System(dying, ()),
+    "killed": System(killed, ()),
+    "wasteful": System(wasteful, ()),
     "loud": System(loud, ()),
     "absent": System(built(1.0), ("no_such_package",)),
 }
