@@ -72,7 +72,7 @@ def test_all_get_the_same_threads(tmp_path):
 def test_a_peer_that_is_not_installed(tmp_path, monkeypatch):
     from toy_tasks import toy
 
-    for name in ("far", "not_a_number", "misshapen", "silent", "dying", "killed", "wasteful", "loud"):
+    for name in ("far", "not_a_number", "misshapen", "silent", "dying", "wordless", "killed", "wasteful", "loud"):
         monkeypatch.delitem(toy.SYSTEMS, name)
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
@@ -100,9 +100,10 @@ def test_a_peer_of_another_interpreter(tmp_path):
     assert list(found.cases[0].timings) == ["tfbert", "near", "absent"]
 
 
-def test_a_system_that_dies_says_why(tmp_path):
-    with pytest.raises(InputError, match="dying ended before its answer: no more of this"):
-        hold(TASK, SETUP, tmp_path, rounds=1, peers=["dying"])
+@pytest.mark.parametrize(("peer", "said"), [("dying", "no more of this"), ("wordless", "no outputs of this")])
+def test_a_system_that_dies_says_why(tmp_path, peer, said):
+    with pytest.raises(InputError, match=f"{peer} ended before its answer: {said}"):
+        hold(TASK, SETUP, tmp_path, rounds=1, peers=[peer])
     assert not timed(tmp_path)
 
 

@@ -37,6 +37,10 @@ def dying(folder, setup):
     sys.exit("no more of this")
 
 
+def wordless(folder, setup):
+    return Built(built(1.0)(folder, setup).cases, lambda: sys.exit("no outputs of this"))
+
+
 def killed(folder, setup):
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -66,6 +70,7 @@ SYSTEMS = {
     "misshapen": System(built(1.0, {"value": np.ones(3)}), ()),
     "silent": System(lambda folder, setup: Built({}), ()),
     "dying": System(dying, ()),
+    "wordless": System(wordless, ()),
     "killed": System(killed, ()),
     "wasteful": System(wasteful, ()),
     "loud": System(loud, ()),
