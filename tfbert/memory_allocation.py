@@ -1,6 +1,7 @@
 """How the C library hands out memory."""
 
 import ctypes
+import gc
 import platform
 import sys
 
@@ -25,7 +26,8 @@ def keep_freed_memory() -> bool:
 
 
 def give_back_freed_memory() -> None:
-    """Give back what is kept, once; other C libraries than glibc do as they like."""
+    """Give back what is kept, once, that of unreachable cycles too; other C libraries than glibc do as they like."""
+    gc.collect()
     if _has_glibc():
         ctypes.CDLL(None).malloc_trim(0)
 

@@ -7,7 +7,6 @@ ends with its input.
 """
 
 import dataclasses
-import gc
 import importlib.util
 import json
 import os
@@ -51,7 +50,6 @@ def main(task: str, name: str, folder: Path) -> None:
         # that was trained until its process ends (github.com/tensorflow/tensorflow/issues/62854).
         _in_a_process_of_its_own(lambda: _write_outputs(_build(system, folder, setup), folder / f"outputs-{name}.npz"))
     built = _build(system, folder, setup)
-    gc.collect()
     give_back_freed_memory()
     answer(versions={package: version(package.replace("_", "-")) for package in system.packages})
     for line in sys.stdin:
