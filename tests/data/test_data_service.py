@@ -55,7 +55,7 @@ def test_a_stride_leaves_out_steps_of_every_opening(inputs):
         same(inputs.dataset(5 + first, 40 - first, stride=3), whole[first::3])
 
 
-@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("count", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_served_batches_are_those_made_here(inputs, count):
     """Over the end of an epoch, begun inside one, bit for bit."""
     services = [Service() for _ in range(count)]

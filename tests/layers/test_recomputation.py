@@ -38,7 +38,12 @@ def trained(checkpointing: bool, policy: str = "float32", replicas: str = "cpu",
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"replicas": "mirrored", "micro_batches": 2}, {"policy": "mixed_bfloat16"}, {"run_eagerly": True}],
+    [
+        {},
+        pytest.param({"replicas": "mirrored", "micro_batches": 2}, marks=pytest.mark.slow),
+        {"policy": "mixed_bfloat16"},
+        {"run_eagerly": True},
+    ],
     ids=["plain", "replicas", "bfloat16", "eager"],
 )
 def test_gradient_checkpointing_trains_alike_with_dropout(options):

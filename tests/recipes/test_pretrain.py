@@ -171,7 +171,10 @@ def refused(flags, message, tmp_path, capsys, of=recipe):
         (("--steps", 20, "--max-ngram", 2), r"whole_words"),
         (("--steps", 20, "--all-reduce", "ring"), r"need strategy multi_worker; received all_reduce='ring'"),
         (("--steps", 20, "--all-reduce-timeout", 9), r"all_reduce_timeout_seconds=9.0 for strategy 'auto'"),
-        (("--steps", 20, "--data-service", "nonsense"), r"the data service nonsense must answer"),
+        pytest.param(
+            *(("--steps", 20, "--data-service", "nonsense"), r"the data service nonsense must answer"),
+            marks=pytest.mark.slow,  # it waits 20 seconds for the answer
+        ),
     ],
 )
 def test_bad_settings_are_one_line_and_leave_nothing(flags, message, corpus, checkpoint, tmp_path, capsys):

@@ -107,7 +107,7 @@ def test_the_end_while_models_are_loaded(server_process, numbered, tmp_path):
 
     starting = server_process(tmp_path / "models.config", "--port", 0)
     for line in starting.process.stdout:
-        if "model first version 7 serves" in line:
+        if "model second version 7 is being loaded" in line:
             break
     assert starting.end() == 0
     told = "".join(starting.lines)

@@ -54,6 +54,7 @@ def test_fewer_lengths_where_each_is_compiled(tokenizer):
     assert (lengths(), lengths(jit_compile=True)) == (30, 16)
 
 
+@pytest.mark.slow
 def test_two_replicas_and_micro_batches_train_like_one(tokenizer, reviews, tmp_path):
     """The classifier itself, dropout off: 4 steps, class weights, layer-wise rates."""
     weights = []

@@ -166,6 +166,7 @@ class Versions:
         if served.damaged.get(version) == fingerprint or version in served.draining:
             return False
         self._report(served, version, VersionStatus("LOADING"))
+        logger.info("model %s version %d is being loaded", name, version)
         try:
             model = LoadedModel(path, name, version, self._batching, self._metrics)
             records = warm_up(model, path, self._metrics)
