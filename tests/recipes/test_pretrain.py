@@ -17,7 +17,7 @@ from safetensors.numpy import load_file
 
 from tfbert import BertConfig, BertEncoder, BertPretrainer, BertTokenizer, checkpoints
 from tfbert.cli import run_recipe
-from tfbert.data import DocumentFiles, prepare_corpus, sample_vocabulary
+from tfbert.data import DocumentFiles, data_service, prepare_corpus, sample_vocabulary
 from tfbert.tokenization.vocabulary import SPECIAL_TOKENS
 
 recipe = importlib.import_module("tfbert.recipes.pretrain")
@@ -171,13 +171,11 @@ def refused(flags, message, tmp_path, capsys, of=recipe):
         (("--steps", 20, "--max-ngram", 2), r"whole_words"),
         (("--steps", 20, "--all-reduce", "ring"), r"need strategy multi_worker; received all_reduce='ring'"),
         (("--steps", 20, "--all-reduce-timeout", 9), r"all_reduce_timeout_seconds=9.0 for strategy 'auto'"),
-        pytest.param(
-            *(("--steps", 20, "--data-service", "nonsense"), r"the data service nonsense must answer"),
-            marks=pytest.mark.slow,  # it waits 20 seconds for the answer
-        ),
+        (("--steps", 20, "--data-service", "nonsense"), r"the data service nonsense must answer"),
     ],
 )
-def test_bad_settings_are_one_line_and_leave_nothing(flags, message, corpus, checkpoint, tmp_path, capsys):
+def test_bad_settings_are_one_line_and_leave_nothing(flags, message, corpus, checkpoint, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(data_service, "_ANSWER_SECONDS", 2.0)
     refused([*small(corpus, checkpoint), *flags], message, tmp_path, capsys)
 
 
